@@ -1,0 +1,31 @@
+"""The tables of facts beside the project (``../shared/oracles``), for tests that must meet every row of them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+FOLDER = Path(__file__).resolve().parents[2] / "shared" / "oracles"
+
+
+@lru_cache(maxsize=None)
+def _read(name: str) -> dict[str, Any]:
+    return yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return one table, for example ``load("01-kubelet-keyring.yaml")``; skip the calling test (or module) where it is absent."""
+    if not (FOLDER / name).is_file():
+        pytest.skip(f"the table of facts {name} is not here", allow_module_level=True)
+    return _read(name)
+
+
+def rows(name: str, section: str) -> list[Any]:
+    """Return one section for ``parametrize``: its rows, or one row marked as skipped where the table is absent."""
+    if not (FOLDER / name).is_file():
+        return [pytest.param(None, marks=pytest.mark.skip(reason=f"the table of facts {name} is not here"))]
+    return list(_read(name)[section])
