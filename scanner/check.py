@@ -1,0 +1,187 @@
+"""What a check is: a coded question about one namespace, asked of its snapshot.
+
+Add one by adding `checks/<code>_<name>.py` and `tests/checks/<CODE>.yaml`; nothing else lists them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final
+
+from scanner.coverage import Coverage
+from scanner.policy import Policy
+from scanner.snapshot import Elsewhere, Snapshot
+
+log = logging.getLogger(__name__)
+
+#: Codes that were once given and are so no more. They are never given again.
+RETIRED: Final[frozenset[str]] = frozenset()
+
+
+class Status(StrEnum):
+    """How a cell, a finding or a namespace stands. Compare with `worst`, not with `<`."""
+
+    OK = "ok"
+    WARNING = "warning"
+    UNKNOWN = "unknown"
+    CRITICAL = "critical"
+
+
+_RANK: Final = {Status.OK: 0, Status.WARNING: 1, Status.UNKNOWN: 2, Status.CRITICAL: 3}
+
+
+def rank(status: str) -> int:
+    """0 for ok up to 3 for critical: critical > unknown > warning > ok."""
+    return _RANK[Status(status)]
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The worst of `statuses`; ok when there are none."""
+    return max(statuses, key=rank, default=Status.OK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What a check yields. `object` is "Kind/name", stable while the problem lasts; `credential` the column it concerns,
+    or "" when none is to blame; `reason` one of the words of the product's status table; `message` one sentence for
+    people; `details` JSON facts for the drawer: `pods` (names), `secret`, `image`, `cause`, `raw` (a runtime's message)."""
+
+    object: str
+    status: Status
+    reason: str
+    message: str
+    credential: str = ""
+    expires_at: datetime | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A problem with the code of the check that found it, or (status unknown) that the check could not be asked."""
+
+    code: str
+    object: str
+    status: Status
+    reason: str
+    message: str
+    credential: str = ""
+    expires_at: datetime | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """All that a check may look at. `now` is aware UTC. `elsewhere` knows the pull Secrets of the other namespaces."""
+
+    snapshot: Snapshot
+    policy: Policy
+    now: datetime
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        return Coverage(self.snapshot)
+
+
+Question = Callable[[Context], Iterator[Problem]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A registered question. `needs` are the resources without which it cannot be asked (plural API names)."""
+
+    code: str
+    name: str
+    needs: frozenset[str]
+    ask: Question
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (self.ask.__doc__ or "").strip().partition("\n")[0]
+
+
+_checks: dict[str, Check] = {}
+
+
+def check(code: str, name: str, *, needs: Iterable[str]) -> Callable[[Question], Question]:
+    """Register the decorated generator as the check `code`. A code is given once, for ever.
+
+    Raises RuntimeError at import for a code that is taken, retired or not two letters and two digits.
+    """
+
+    def register(ask: Question) -> Question:
+        if not re.fullmatch(r"[A-Z]{2}[0-9]{2}", code):
+            raise RuntimeError(f"{code!r} is not two letters and two digits")
+        if code in _checks or code in RETIRED or any(c.name == name for c in _checks.values()):
+            raise RuntimeError(f"The check {code} {name} is registered twice, or its code is retired")
+        _checks[code] = Check(code=code, name=name, needs=frozenset(needs), ask=ask)
+        return ask
+
+    return register
+
+
+def all_checks() -> Mapping[str, Check]:
+    """Every check by code, in order of code: the files of `scanner/checks/`."""
+    package = importlib.import_module("scanner.checks")
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+    return MappingProxyType(dict(sorted(_checks.items())))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Answers about one namespace. `unasked` maps codes that got no answer to why; their old findings must stand."""
+
+    found: tuple[Result, ...]
+    unasked: Mapping[str, str]
+
+
+def run_checks(context: Context, checks: Iterable[Check] | None = None, *, strict: bool = False) -> Results:
+    """Ask every check about `context`. With `strict` (tests) a check that raises is raised; otherwise it is logged and
+    counted as unasked: not seen is not fine."""
+    found: list[Result] = []
+    unasked: dict[str, str] = {}
+    unreadable = context.snapshot.unreadable
+    for one in all_checks().values() if checks is None else checks:
+        if one.code in context.policy.ignored:
+            continue
+        if missing := one.needs & unreadable.keys():
+            resource = min(missing)
+            unasked[one.code] = f"{resource}: {unreadable[resource]}"
+            continue
+        try:
+            problems = list(one.ask(context))
+        except Exception as error:
+            if strict:
+                raise
+            # Only the type: the text of an unforeseen exception may quote what it choked on.
+            log.error("Check %s failed in %s: %s", one.code, context.snapshot.name, type(error).__name__)
+            unasked[one.code] = f"the check failed ({type(error).__name__})"
+            continue
+        override = context.policy.statuses.get(one.code)
+        for problem in problems:
+            if override is not None:
+                problem = replace(problem, status=Status(override))
+            found.append(
+                Result(
+                    code=one.code,
+                    object=problem.object,
+                    status=problem.status,
+                    reason=problem.reason,
+                    message=problem.message,
+                    credential=problem.credential,
+                    expires_at=problem.expires_at,
+                    details=problem.details,
+                )
+            )
+    return Results(found=tuple(found), unasked=MappingProxyType(unasked))

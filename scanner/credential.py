@@ -1,0 +1,126 @@
+"""What a credential is, and what a credential kind knows about it.
+
+A kind is one file in `scanner/credentials/`: it says which Secrets it recognises, reads them into `ParsedCredential`
+(which cannot hold a value) and builds the data of a new Secret from what a person typed into its fields.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, Literal
+
+from scanner import raw
+
+ExpirySource = Literal["", "x509", "jwt", "ecr", "declared"]
+DECLARED_EXPIRY: Final = "credboard.dev/expires-at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedCredential:
+    """One credential found in a Secret, without its value.
+
+    `credential` is its column of the matrix ("registry/quay.io", "tls", "token/kubernetes"); `part` says where in the
+    Secret it stands (an auths key, a data key). `expires_at` is aware UTC; None means that no expiry is known, unless
+    `never_expires` says that the credential itself promises to have none. `fingerprint` is a keyed hash: equal values
+    have equal fingerprints within one installation, and nothing can be computed back from it.
+    """
+
+    kind: str
+    credential: str
+    part: str = ""
+    username: str = ""
+    expires_at: datetime | None = None
+    expiry_source: ExpirySource = ""
+    never_expires: bool = False
+    fingerprint: str = ""
+
+
+class Unparsable(Exception):
+    """A Secret claims to be of a kind and cannot be read as one. The text says what is wrong, never a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Keyed hash of secret values (HMAC-SHA-256, first 16 hex digits), to tell "same credential" apart."""
+
+    key: bytes = field(repr=False)
+
+    def __call__(self, *values: str | bytes) -> str:
+        message = b"\0".join(v if isinstance(v, bytes) else v.encode("utf-8", "surrogatepass") for v in values)
+        return hmac.digest(self.key, message, hashlib.sha256).hex()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One input of the form that creates a Secret of a kind. `secret` ones are never shown back."""
+
+    name: str
+    label: str
+    help: str = ""
+    secret: bool = False
+    required: bool = True
+    multiline: bool = False
+
+
+Reader = Callable[[raw.Secret, Fingerprint], Iterable[ParsedCredential]]
+Builder = Callable[[Mapping[str, str]], dict[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialKind:
+    """A way of being a credential. `secret_types` are the Secret types it reads; a Secret is shown to every kind of its
+    type. `build` turns field values into Secret data and raises `Unparsable` with words for the person who typed."""
+
+    slug: str
+    label: str
+    secret_types: frozenset[str]
+    read: Reader
+    fields: tuple[Field, ...] = ()
+    creates: str = ""
+    build: Builder | None = None
+
+
+_kinds: dict[str, CredentialKind] = {}
+
+
+def credential_kind(
+    slug: str,
+    label: str,
+    *,
+    secret_types: Iterable[str],
+    fields: tuple[Field, ...] = (),
+    creates: str = "",
+    build: Builder | None = None,
+) -> Callable[[Reader], Reader]:
+    """Register the decorated reader as a credential kind. A slug can be taken once."""
+
+    def register(read: Reader) -> Reader:
+        if slug in _kinds:
+            raise RuntimeError(f"The credential kind {slug!r} is registered twice")
+        _kinds[slug] = CredentialKind(
+            slug=slug,
+            label=label,
+            secret_types=frozenset(secret_types),
+            read=read,
+            fields=fields,
+            creates=creates,
+            build=build,
+        )
+        return read
+
+    return register
+
+
+def credential_kinds() -> Mapping[str, CredentialKind]:
+    """All kinds by slug: the files of `scanner/credentials/`."""
+    package = importlib.import_module("scanner.credentials")
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+    return MappingProxyType(_kinds)

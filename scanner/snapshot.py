@@ -1,0 +1,361 @@
+"""One namespace as a scan saw it: immutable, and free of secret values.
+
+`build_snapshot` is where the bytes of Secrets stop. No type of this module, nor any that is built from it, can hold one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache
+from types import MappingProxyType
+from typing import Final, Literal
+
+from scanner import raw
+from scanner.credential import CredentialKind, Fingerprint, ParsedCredential, Unparsable, credential_kinds
+from scanner.docker_config import Entry, MalformedPullSecret, parse_entries
+from scanner.keyring import Keyring
+
+PULL_SECRET_TYPES: Final = frozenset({"kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"})
+OWNER_ANNOTATION: Final = "credboard.dev/owner"
+KUBEFLOW_OWNER_ANNOTATION: Final = "owner"
+KUBEFLOW_LABEL: Final = ("app.kubernetes.io/part-of", "kubeflow-profile")
+
+Role = Literal["container", "init", "ephemeral"]
+Via = Literal["env", "envFrom", "volume", "projected"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A person or group whose namespace it is, and what says so."""
+
+    kind: Literal["user", "group"]
+    name: str
+    source: Literal["profile", "annotation", "rolebinding"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """`entries` are the docker config entries without passwords; `malformed` says why the kubelet cannot read this pull
+    Secret ("" when it can); `unparsable` says the same of the credential kinds that tried."""
+
+    name: str
+    type: str
+    keys: frozenset[str]
+    created_at: datetime | None = None
+    credentials: tuple[ParsedCredential, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    malformed: str = ""
+    unparsable: str = ""
+
+    @property
+    def is_pull_secret(self) -> bool:
+        return self.type in PULL_SECRET_TYPES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccount:
+    name: str
+    image_pull_secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretReference:
+    """A container or volume that needs a Secret to start. `key` None: the whole Secret."""
+
+    secret: str
+    key: str | None
+    via: Via
+    where: str
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """`started` is true once a process of this container ran, so its image was on the node then."""
+
+    name: str
+    role: Role
+    image: str
+    started: bool = False
+    waiting_reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    reason: str
+    message: str
+    last_at: datetime | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """`controller` is "Kind/name" of the object that would make this Pod again, "" when none would."""
+
+    name: str
+    service_account: str
+    image_pull_secrets: tuple[str, ...]
+    containers: tuple[Container, ...]
+    references: tuple[SecretReference, ...] = ()
+    created_at: datetime | None = None
+    phase: str = ""
+    controller: str = ""
+    events: tuple[Event, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        return self.phase in ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One namespace. `unreadable` maps a resource (plural API name) that the API refused to why; a resource in it is
+    empty here, and that says nothing about the cluster."""
+
+    name: str
+    uid: str = ""
+    phase: str = "Active"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owners: tuple[Owner, ...] = ()
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    service_accounts: Mapping[str, ServiceAccount] = field(default_factory=dict)
+    pods: tuple[Pod, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    def pull_secret_keys(self) -> dict[str, list[str]]:
+        """Names of the readable pull Secrets here with their normalised auths keys: what `Elsewhere` needs of a namespace."""
+        return {
+            secret.name: sorted({entry.key for entry in secret.entries if entry.key})
+            for secret in self.secrets.values()
+            if secret.is_pull_secret and not secret.malformed
+        }
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    namespace: str
+    secret: str
+
+
+class Elsewhere:
+    """The pull Secrets of all namespaces by name and by what they cover, to say "it exists in kubeflow".
+
+    Holds names and registry keys only. Whether a person may be told a place is decided where it is shown.
+    """
+
+    def __init__(self) -> None:
+        self._by_name: defaultdict[str, list[Place]] = defaultdict(list)
+        self._by_key: defaultdict[str, list[Place]] = defaultdict(list)
+        self._keys_of: dict[Place, list[str]] = {}
+        self._keyring: Keyring | None = None
+
+    def add(self, namespace: str, pull_secrets: Mapping[str, Iterable[str]]) -> None:
+        """`pull_secrets` as `Snapshot.pull_secret_keys` gives it."""
+        for name, keys in pull_secrets.items():
+            place = Place(namespace, name)
+            self._keys_of[place] = list(keys)
+            self._by_name[name].append(place)
+            for key in self._keys_of[place]:
+                self._by_key[key].append(place)
+        self._keyring = None
+
+    def named(self, secret: str, *, besides: str) -> list[Place]:
+        """Places of pull Secrets called `secret` outside the namespace `besides`."""
+        return sorted(place for place in self._by_name.get(secret, ()) if place.namespace != besides)
+
+    def covering(self, image: str, *, besides: str) -> list[Place]:
+        """Places of pull Secrets with a key that covers `image`, outside the namespace `besides`."""
+        if self._keyring is None:
+            entries = [Entry(raw_key=key, key=key, username="", password="") for key in self._by_key]
+            self._keyring = Keyring.from_entries((0, entry) for entry in entries)
+        return sorted(
+            {
+                place
+                for match in self._keyring.lookup(image)
+                for place in self._by_key[match.key]
+                if place.namespace != besides
+            }
+        )
+
+    def keys_of(self, place: Place) -> list[str]:
+        """The normalised auths keys of the pull Secret at `place`."""
+        return self._keys_of.get(place, [])
+
+
+def build_snapshot(objects: raw.NamespaceObjects, *, fingerprint: Fingerprint) -> Snapshot:
+    """Turn what the API server sent into a picture without secret values.
+
+    Never raises on what a cluster can hold: a Secret that cannot be read becomes `malformed` or `unparsable`.
+    """
+    events: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in objects.events:
+        if event.involved_object.kind == "Pod":
+            events[event.involved_object.name].append(_event(event))
+    namespace = objects.namespace
+    return Snapshot(
+        name=namespace.metadata.name,
+        uid=namespace.metadata.uid,
+        phase=namespace.status.phase if namespace.status else "",
+        labels=MappingProxyType(namespace.metadata.labels or {}),
+        owners=tuple(_owners(objects)),
+        secrets=MappingProxyType({s.metadata.name: _secret(s, fingerprint) for s in objects.secrets}),
+        service_accounts=MappingProxyType({a.metadata.name: _service_account(a) for a in objects.service_accounts}),
+        pods=tuple(_pod(pod, events.get(pod.metadata.name, ())) for pod in objects.pods),
+        unreadable=MappingProxyType(dict(objects.unreadable)),
+    )
+
+
+def _owners(objects: raw.NamespaceObjects) -> Iterator[Owner]:
+    seen = set[tuple[str, str]]()
+    for owner in _owner_claims(objects):
+        if owner.name and (owner.kind, owner.name) not in seen:
+            seen.add((owner.kind, owner.name))
+            yield owner
+
+
+def _owner_claims(objects: raw.NamespaceObjects) -> Iterator[Owner]:
+    metadata = objects.namespace.metadata
+    annotations = metadata.annotations or {}
+    yield Owner(kind="user", name=objects.profile_owner, source="profile")
+    label, value = KUBEFLOW_LABEL
+    if (metadata.labels or {}).get(label) == value:
+        yield Owner(kind="user", name=annotations.get(KUBEFLOW_OWNER_ANNOTATION, "").strip(), source="profile")
+    for name in annotations.get(OWNER_ANNOTATION, "").split(","):
+        yield Owner(kind="user", name=name.strip(), source="annotation")
+    for binding in objects.role_bindings:
+        for subject in binding.subjects or ():
+            if subject.kind in ("User", "Group") and not subject.name.startswith("system:"):
+                kind: Literal["user", "group"] = "user" if subject.kind == "User" else "group"
+                yield Owner(kind=kind, name=subject.name, source="rolebinding")
+
+
+@cache
+def _kinds_of_type(secret_type: str) -> tuple[CredentialKind, ...]:
+    return tuple(kind for kind in credential_kinds().values() if secret_type in kind.secret_types)
+
+
+def _secret(secret: raw.Secret, fingerprint: Fingerprint) -> Secret:
+    entries: tuple[Entry, ...] = ()
+    malformed = unparsable = ""
+    if secret.type in PULL_SECRET_TYPES:
+        try:
+            parsed = parse_entries(secret.type, secret.data or {})
+        except MalformedPullSecret as error:
+            malformed = error.reason
+        else:
+            entries = tuple(replace(entry, password="") for entry in parsed)
+    credentials: list[ParsedCredential] = []
+    for kind in _kinds_of_type(secret.type):
+        try:
+            credentials += kind.read(secret, fingerprint)
+        except Unparsable as error:
+            unparsable = str(error)
+    return Secret(
+        name=secret.metadata.name,
+        type=secret.type,
+        keys=frozenset(secret.data or ()),
+        created_at=secret.metadata.creation_timestamp,
+        credentials=tuple(credentials),
+        entries=entries,
+        malformed=malformed,
+        unparsable=unparsable,
+    )
+
+
+def _service_account(account: raw.ServiceAccount) -> ServiceAccount:
+    return ServiceAccount(name=account.metadata.name, image_pull_secrets=_names(account.image_pull_secrets))
+
+
+def _names(references: list[raw.LocalObjectReference] | None) -> tuple[str, ...]:
+    # The kubelet skips an entry without a name in silence (kubelet_pods.go, getPullSecretsForPod).
+    return tuple(reference.name for reference in references or () if reference.name)
+
+
+def _event(event: raw.Event) -> Event:
+    series = event.series
+    last_at = (series and series.last_observed_time) or event.last_timestamp or event.event_time
+    count = (series.count if series else event.count) or 1
+    return Event(reason=event.reason, message=event.message, last_at=last_at, count=count)
+
+
+def _pod(pod: raw.Pod, events: Iterable[Event]) -> Pod:
+    spec, status = pod.spec, pod.status or raw.PodStatus()
+    controller = next((o for o in pod.metadata.owner_references or () if o.controller), None)
+    roles: tuple[tuple[Role, list[raw.Container] | None, list[raw.ContainerStatus] | None], ...] = (
+        ("init", spec.init_containers, status.init_container_statuses),
+        ("container", spec.containers, status.container_statuses),
+        ("ephemeral", spec.ephemeral_containers, status.ephemeral_container_statuses),
+    )
+    return Pod(
+        name=pod.metadata.name,
+        service_account=spec.service_account_name or "default",
+        image_pull_secrets=_names(spec.image_pull_secrets),
+        containers=tuple(c for role, specs, statuses in roles for c in _containers(role, specs, statuses)),
+        references=tuple(_references(spec)),
+        created_at=pod.metadata.creation_timestamp,
+        phase=status.phase,
+        controller=f"{controller.kind}/{controller.name}" if controller else "",
+        events=tuple(sorted(events, key=lambda event: event.last_at or _LONG_AGO, reverse=True)),
+    )
+
+
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def _containers(
+    role: Role, specs: list[raw.Container] | None, statuses: list[raw.ContainerStatus] | None
+) -> Iterator[Container]:
+    by_name = {status.name: status for status in statuses or ()}
+    for spec in specs or ():
+        status = by_name.get(spec.name)
+        state = (status.state if status else None) or raw.ContainerState()
+        last = (status.last_state if status else None) or raw.ContainerState()
+        yield Container(
+            name=spec.name,
+            role=role,
+            image=spec.image,
+            started=any((state.running, state.terminated, last.running, last.terminated)),
+            waiting_reason=state.waiting.reason if state.waiting else "",
+            message=state.waiting.message if state.waiting else "",
+        )
+
+
+def _references(spec: raw.PodSpec) -> Iterator[SecretReference]:
+    for container in (*(spec.init_containers or ()), *(spec.containers or ()), *(spec.ephemeral_containers or ())):
+        for variable in container.env or ():
+            selector = variable.value_from and variable.value_from.secret_key_ref
+            if selector and selector.name:
+                yield SecretReference(
+                    secret=selector.name,
+                    key=selector.key,
+                    via="env",
+                    where=container.name,
+                    optional=bool(selector.optional),
+                )
+        for source in container.env_from or ():
+            if source.secret_ref and source.secret_ref.name:
+                yield SecretReference(
+                    secret=source.secret_ref.name,
+                    key=None,
+                    via="envFrom",
+                    where=container.name,
+                    optional=bool(source.secret_ref.optional),
+                )
+    for volume in spec.volumes or ():
+        if volume.secret and volume.secret.secret_name:
+            yield from _mounted("volume", volume.secret.secret_name, volume.name, volume.secret)
+        for projection in (volume.projected and volume.projected.sources) or ():
+            if projection.secret and projection.secret.name:
+                yield from _mounted("projected", projection.secret.name, volume.name, projection.secret)
+
+
+def _mounted(
+    via: Via, secret: str, volume: str, source: raw.SecretVolumeSource | raw.SecretProjection
+) -> Iterator[SecretReference]:
+    keys: list[str | None] = [item.key for item in source.items or ()]
+    for key in keys or [None]:
+        yield SecretReference(secret=secret, key=key, via=via, where=volume, optional=bool(source.optional))
