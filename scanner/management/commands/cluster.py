@@ -1,0 +1,64 @@
+"""`manage.py cluster`: which clusters are scanned, and how."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError
+from django.utils import timezone
+
+from scanner.cluster import BadConfiguration
+from scanner.models import Cluster
+from scanner.scan import connect
+
+
+class Command(BaseCommand):
+    help = "Add or change a cluster to scan; without a name, list them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", nargs="?", help="name shown in Credboard")
+        parser.add_argument("--kubeconfig", help="path of a kubeconfig (default: the usual places, or in-cluster)")
+        parser.add_argument("--context", help="context of the kubeconfig (default: its current one)")
+        parser.add_argument("--interval", type=int, help="seconds between scans (default CREDBOARD_SCAN_INTERVAL)")
+        parser.add_argument("--include", action="append", metavar="GLOB", help="only these Namespaces; may be repeated")
+        parser.add_argument("--exclude", action="append", metavar="GLOB", help="never these Namespaces; may be repeated")
+        parser.add_argument("--selector", help="only Namespaces with these labels, as kubectl -l takes it")
+        parser.add_argument("--remove", action="store_true", help="forget the cluster and what was found in it")
+
+    def handle(self, *, name: str | None, remove: bool, **options: Any) -> None:
+        if name is None:
+            for cluster in Cluster.objects.order_by("name"):
+                self.stdout.write(f"{cluster.name}\t{cluster.context or '(current context)'}\tevery {cluster.scan_interval} s")
+            return
+        if remove:
+            deleted, _ = Cluster.objects.filter(name=name).delete()
+            if not deleted:
+                raise CommandError(f"There is no cluster called {name!r}.")
+            self.stdout.write(f"{name} is no longer scanned.")
+            return
+        self._save(name, options)
+
+    def _save(self, name: str, options: dict[str, Any]) -> None:
+        cluster = Cluster.objects.filter(name=name).first() or Cluster(name=name, scan_interval=settings.SCAN_INTERVAL)
+        given = {
+            "kubeconfig": options["kubeconfig"],
+            "context": options["context"],
+            "scan_interval": options["interval"],
+            "include": options["include"],
+            "exclude": options["exclude"],
+            "label_selector": options["selector"],
+        }
+        for attribute, value in given.items():
+            if value is not None:
+                setattr(cluster, attribute, value)
+        if not 5 <= cluster.scan_interval <= 86_400:
+            raise CommandError("--interval must be between 5 and 86400 seconds.")
+        try:
+            connect(cluster).close()
+        except BadConfiguration as error:
+            raise CommandError(f"{name} was not saved: {error}") from error
+        cluster.next_scan_at = timezone.now()
+        cluster.save()
+        self.stdout.write(f"{name} is scanned every {cluster.scan_interval} s, starting now.")
