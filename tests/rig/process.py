@@ -1,0 +1,121 @@
+"""Run a server for as long as this process lives, and no longer."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+# Loaded here because almost nothing is safe to do between fork and exec, importing and dlopen least of all.
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class StartFailed(RuntimeError):
+    """A server ended, or did not answer in time. The text holds the end of its log."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listened on a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServerProcess:
+    """One server process with its log in a file.
+
+    It gets SIGKILL from the kernel when this process dies, however that happens (Linux only). The kernel ties that to the
+    *thread* that started it, so start servers from the main thread or from one that lives as long as they are needed.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        cwd: Path,
+        user: pwd.struct_passwd | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start `command` with its output going to `log`; as `user` where one is given (needs root)."""
+        self.name = Path(command[0]).name
+        self.log = log
+        as_user: dict[str, object] = {}
+        if user is not None:
+            as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()}
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=None if environment is None else dict(environment),
+                # Ctrl-C in a terminal reaches the test run only, which then stops its servers in order.
+                start_new_session=True,
+                preexec_fn=_die_with(os.getpid()),
+                **as_user,  # type: ignore[call-overload]
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until_ready(self, is_ready: Callable[[], bool], *, seconds: float) -> None:
+        """Return once `is_ready()` is true. Raises StartFailed after `seconds`, or at once when the process ends."""
+        deadline = time.monotonic() + seconds
+        while not is_ready():
+            ended = self._process.poll()
+            if ended is not None:
+                raise StartFailed(f"{self.name} ended with status {ended} while starting.\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise StartFailed(f"{self.name} was not ready after {seconds:.0f} s.\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The last lines of its log, headed by where the log is."""
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        return "\n".join([f"--- end of {self.log}", *text.splitlines()[-lines:]])
+
+    def stop(self, *, ask: signal.Signals = signal.SIGTERM, seconds: float = 15) -> None:
+        """Ask it to end, and end it by force if it has not after `seconds`. Harmless when it has ended already."""
+        if self._process.poll() is not None:
+            return
+        self._process.send_signal(ask)
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def accepts_connections(port: int) -> bool:
+    """Whether something listens on this TCP port of 127.0.0.1."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _die_with(parent: int) -> Callable[[], None] | None:
+    """What the child runs between fork and exec so that it does not outlive `parent`."""
+    if _LIBC is None:
+        return None
+    prctl = _LIBC.prctl
+
+    def ask_the_kernel() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # the parent died before the line above
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return ask_the_kernel
