@@ -1,0 +1,35 @@
+"""`python -m dashboard.demo [--port N]`: run the demo cluster in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from dashboard.demo.server import DemoCluster, PortTaken
+
+
+def main() -> int:
+    """Serve until Ctrl-C; 1 where the port is taken."""
+    parser = argparse.ArgumentParser(prog="python -m dashboard.demo", description="The embedded demo cluster, by itself.")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
+    parser.add_argument("--open", action="store_true", help="let the default token read every Secret")
+    options = parser.parse_args()
+    cluster = DemoCluster(port=options.port, closed=() if options.open else None)
+    with tempfile.TemporaryDirectory(prefix="credboard-demo-") as folder:
+        try:
+            with cluster:
+                print(f"{cluster.url}\nexport KUBECONFIG={cluster.kubeconfig(Path(folder) / 'kubeconfig')}", flush=True)
+                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        except PortTaken as error:
+            print(error.strerror, file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
