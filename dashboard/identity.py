@@ -1,0 +1,255 @@
+"""Who is it, what may they see, and what may they do.
+
+Two ways to be someone: a local user who signed in with a password, or the name in a header that a trusted proxy sets.
+The header is believed only from a peer in `settings.TRUSTED_PROXIES` (the address of the TCP connection, never
+X-Forwarded-For) and for one request only: no session is made from it, so nothing outlives the header.
+
+A header never becomes a local user: a row with a usable password, or a superuser, is refused to it. Rows made from
+headers have no usable password, so they cannot be signed in to at the form either. The two kinds cannot meet.
+
+Two roles: an operator (`is_staff`) sees and does everything; others see the Namespaces that name them, or one of
+their groups, as an owner, and may write there what Kubernetes lets them write when it is asked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, Protocol
+
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+
+from scanner.models import Namespace
+
+#: Longest user or group name that `auth.User` and `auth.Group` hold.
+LONGEST_NAME: Final = 150
+MOST_GROUPS: Final = 200
+
+#: Names that only Kubernetes itself gives; an access review for one of them would answer for the control plane.
+RESERVED: Final = "system:"
+
+P = ParamSpec("P")
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+class BadHeader(Exception):
+    """A trusted proxy sent an identity header that cannot be believed. The text says why, without the value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a trusted proxy says about the person. `groups` None: it was not asked for any."""
+
+    name: str
+    groups: frozenset[str] | None
+
+
+class TrustedHeaderMiddleware:
+    """Makes `request.user` the person that a trusted proxy names. Stands after AuthenticationMiddleware."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            claim = claimed(request)
+            if claim is not None:
+                request.user = user_of(claim)
+        except BadHeader as error:
+            return _refusal(str(error))
+        return self.get_response(request)
+
+
+def _refusal(words: str) -> HttpResponse:
+    # Plain text: the shell of a page needs to know who is asking, which is just what failed.
+    response = HttpResponse(f"{words}\n", status=400, content_type="text/plain; charset=utf-8")
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def is_trusted_peer(address: str) -> bool:
+    """True when `address` (REMOTE_ADDR) is in `settings.TRUSTED_PROXIES`; "" (a Unix socket) never is."""
+    try:
+        peer = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
+        peer = peer.ipv4_mapped
+    return any(peer.version == network.version and peer in network for network in settings.TRUSTED_PROXIES)
+
+
+def claimed(request: HttpRequest) -> Claim | None:
+    """The identity that a trusted proxy gives this request; None without a header or from anyone else.
+
+    Raises BadHeader for an empty, repeated, overlong or unprintable one.
+    """
+    value = _header(request, settings.USER_HEADER)
+    if value is None or not is_trusted_peer(request.META.get("REMOTE_ADDR", "")):
+        return None
+    if "," in value:
+        # A server joins repeated headers with commas (RFC 9110, section 5.3), and no user name holds one.
+        raise BadHeader(f"The header {settings.USER_HEADER} was sent twice. Let the proxy replace it, not add to it.")
+    prefix: str = settings.USER_PREFIX
+    if not value.startswith(prefix):
+        raise BadHeader(f"The header {settings.USER_HEADER} does not begin with CREDBOARD_USER_PREFIX.")
+    name = _checked(value.removeprefix(prefix), settings.USER_HEADER)
+    return Claim(name=name, groups=_claimed_groups(request))
+
+
+def _claimed_groups(request: HttpRequest) -> frozenset[str] | None:
+    if not settings.GROUPS_HEADER:
+        return None
+    words = (word.strip() for word in (_header(request, settings.GROUPS_HEADER) or "").split(","))
+    groups = frozenset(_checked(word, settings.GROUPS_HEADER) for word in words if word)
+    if len(groups) > MOST_GROUPS:
+        raise BadHeader(f"The header {settings.GROUPS_HEADER} names more than {MOST_GROUPS} groups.")
+    return groups
+
+
+def _header(request: HttpRequest, header: str) -> str | None:
+    value: str | None = request.META.get("HTTP_" + header.upper().replace("-", "_"))
+    if value is None:
+        return None
+    try:
+        # WSGI hands the bytes of a header over as Latin-1 (PEP 3333).
+        return value.encode("latin-1").decode("utf-8").strip(" \t")
+    except UnicodeError:
+        raise BadHeader(f"The header {header} is not UTF-8.") from None
+
+
+def _checked(name: str, header: str) -> str:
+    if not name:
+        raise BadHeader(f"The header {header} is empty.")
+    if len(name) > LONGEST_NAME:
+        raise BadHeader(f"The header {header} holds a name of more than {LONGEST_NAME} characters.")
+    if any(unicodedata.category(character)[0] == "C" for character in name) or name != name.strip():
+        raise BadHeader(f"The header {header} holds a name with control characters or blanks around it.")
+    if name.startswith(RESERVED):
+        raise BadHeader(
+            f"The header {header} holds a name that begins with {RESERVED}, which Kubernetes keeps to itself."
+        )
+    return name
+
+
+def user_of(claim: Claim) -> User:
+    """The row of the person that `claim` names, made or brought up to date.
+
+    Raises BadHeader when the name belongs to a local user or to someone whose row was made inactive.
+    """
+    is_operator = claim.name in settings.OPERATORS
+    email = claim.name if "@" in claim.name else ""
+    # "!" and what follows it is Django's mark of an unusable password; the row has none from its first moment on.
+    fresh = {"email": email, "is_staff": is_operator, "password": _unusable()}
+    user, _ = User.objects.get_or_create(username=claim.name, defaults=fresh)
+    if user.has_usable_password() or user.is_superuser:
+        raise BadHeader(
+            f"The name in the header {settings.USER_HEADER} is that of a local user, who signs in with a password."
+        )
+    if not user.is_active:
+        raise BadHeader("This person's access to Credboard was switched off.")
+    if user.is_staff != is_operator:
+        user.is_staff = is_operator
+        user.save(update_fields=["is_staff"])
+    if claim.groups is not None:
+        _set_groups(user, claim.groups)
+    return user
+
+
+def _unusable() -> str:
+    nobody = User()
+    nobody.set_unusable_password()
+    return nobody.password
+
+
+def _set_groups(user: User, names: frozenset[str]) -> None:
+    if names == frozenset(user.groups.values_list("name", flat=True)):
+        return
+    Group.objects.bulk_create([Group(name=name) for name in sorted(names)], ignore_conflicts=True)
+    user.groups.set(Group.objects.filter(name__in=names))
+
+
+def is_operator(user: Any) -> bool:
+    return bool(user.is_authenticated and user.is_active and user.is_staff)
+
+
+def visible_namespace(request: HttpRequest, cluster_name: str, namespace_name: str) -> Namespace:
+    """The Namespace, or Http404: the same for one that is not there and one that is not for this person."""
+    visible = Namespace.objects.visible_to(request.user).select_related("cluster")
+    try:
+        return visible.get(cluster__name=cluster_name, name=namespace_name)
+    except Namespace.DoesNotExist:
+        raise Http404("No such Namespace") from None
+
+
+def operator_required(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """Refuse the decorated view (403) to everyone but operators."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not is_operator(request.user):
+            raise PermissionDenied("Only operators may do this.")
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+class AccessReviewer(Protocol):
+    """The part of `scanner.cluster.Cluster` that answers what a person may do."""
+
+    def can(self, user: str, groups: Iterable[str], verb: str, resource: str, namespace: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Whether someone may; if not, `words` name the missing right and `remedy` is the command that grants it."""
+
+    allowed: bool
+    words: str = ""
+    remedy: str = ""
+
+
+def may_create(
+    user: Any, namespace: Namespace, connection: AccessReviewer, *, link: bool = True, restart: bool = False
+) -> Decision:
+    """May `user` create a pull Secret in `namespace` (and link it, and restart Pods)?
+
+    An operator by role. Anyone else must own the Namespace and have the same rights in Kubernetes, which is asked now.
+    Raises what `connection` raises (`scanner.cluster.ClusterError`).
+    """
+    if is_operator(user):
+        return Decision(allowed=True)
+    if not Namespace.objects.visible_to(user).filter(pk=namespace.pk).exists():
+        return Decision(allowed=False, words="This Namespace does not name you as an owner.")
+    rights = [("create", "secrets")]
+    rights += [("patch", "serviceaccounts")] if link else []
+    rights += [("delete", "pods")] if restart else []
+    name = user.get_username()
+    groups = [*user.groups.values_list("name", flat=True), f"{RESERVED}authenticated"]
+    for verb, resource in rights:
+        if not connection.can(name, groups, verb, resource, namespace.name):
+            return Decision(
+                allowed=False,
+                words=f"Kubernetes does not let {name} {verb} {resource} in {namespace.name}.",
+                remedy=grant_command(name, verb, resource, namespace.name),
+            )
+    return Decision(allowed=True)
+
+
+def grant_command(user: str, verb: str, resource: str, namespace: str) -> str:
+    """The kubectl commands that give `user` one right in one Namespace and nothing else."""
+    role = f"credboard-{verb}-{resource}"
+    at = f"-n {shlex.quote(namespace)}"
+    binding = f"{role}-{''.join(c if c.isascii() and c.isalnum() else '-' for c in user.lower()).strip('-') or 'user'}"
+    return (
+        f"kubectl create role {role} --verb={verb} --resource={resource} {at}\n"
+        f"kubectl create rolebinding {binding} --role={role} --user={shlex.quote(user)} {at}"
+    )
