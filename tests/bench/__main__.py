@@ -1,0 +1,160 @@
+"""`make bench`: what Credboard costs, beside what one would run instead, on one API server in one run.
+
+Seeds a real kube-apiserver itself, then measures each way of reading the cluster in a process of its own (wall clock, and
+peak memory as the kernel counted it), the least of `--repeat` runs. Figures depend on the machine; the ratios less so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.seed import Size, seed
+from tests.rig import binaries
+from tests.rig.apiserver import KubeApiServer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One way of reading: wall seconds, peak MB of its process, and what it said it found."""
+
+    name: str
+    seconds: float
+    megabytes: float
+    found: Mapping[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--namespaces", type=int, default=2000, help="with 10 Pods, 6 Secrets, 3 ServiceAccounts each")
+    parser.add_argument("--repeat", type=int, default=2, help="runs of each way of reading; the least counts")
+    parser.add_argument("--grow", action="store_true", help="also a quarter of the size, to see how the cost grows")
+    parser.add_argument("--skip-cluster", action="store_true", help="only the pages")
+    options = parser.parse_args()
+    if not options.skip_cluster:
+        whole = bench_cluster(Size(options.namespaces), options.repeat)
+        if options.grow:
+            quarter = bench_cluster(Size(options.namespaces // 4), options.repeat)
+            _print_growth(quarter, whole)
+    with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
+        run("pages", [sys.executable, "-m", "tests.bench.pages"], _environment(Path(folder)), echo=True)
+
+
+def bench_cluster(size: Size, repeat: int) -> dict[str, Measure]:
+    """Seed an API server with `size` and measure every way of reading it, by name."""
+    with KubeApiServer() as server, tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
+        kubeconfig = server.kubeconfig(Path(folder) / "kubeconfig")
+        began = time.perf_counter()
+        asyncio.run(seed(server.url, server.token("admin"), str(server.ca_file), size))
+        print(
+            f"\nSeeded {size.namespaces:,} namespaces, {size.namespaces * size.pods:,} Pods, "
+            f"{size.namespaces * size.secrets:,} Secrets in {time.perf_counter() - began:.0f} s",
+            flush=True,
+        )
+        measures = _measure_all(kubeconfig, Path(folder), repeat)
+    _print_cluster(measures)
+    return measures
+
+
+def _measure_all(kubeconfig: Path, folder: Path, repeat: int) -> dict[str, Measure]:
+    environment = _environment(folder)
+
+    def probe(name: str, *, label: str, times: int = repeat) -> Measure:
+        command = [sys.executable, "-m", "tests.bench.probes", name, str(kubeconfig)]
+        return min((run(label, command, environment) for _ in range(times)), key=lambda measure: measure.seconds)
+
+    kubectl = binaries.find_or_build("kubectl")
+    get = [str(kubectl), "--kubeconfig", str(kubeconfig), "get", "pods,secrets,serviceaccounts", "-A", "-o", "json"]
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
+    probe("raw", label="warm-up", times=1)
+    found = [
+        probe("raw", label="raw paged reads (the floor)"),
+        probe("stored", label="Credboard, first scan, stored", times=1),
+        probe("stored", label="Credboard, scan, nothing changed"),
+        run("kubectl get -A -o json", get, environment),
+        probe("typed", label="typed models of the client", times=1),
+        probe("merged", label="reading and merging alone"),
+        probe("core", label="the core alone"),
+    ]
+    return {measure.name: measure for measure in found}
+
+
+def run(name: str, command: Sequence[str], environment: Mapping[str, str], *, echo: bool = False) -> Measure:
+    """Run `command` to its end and measure it. Raises SystemExit with its output when it fails."""
+    with tempfile.TemporaryFile() as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=None if echo else output
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - began
+        output.seek(0, os.SEEK_END)
+        size = output.tell()
+        output.seek(max(0, size - 4096))
+        tail = output.read()
+    if process.returncode:
+        raise SystemExit(f"{name} failed with {process.returncode}: {tail.decode(errors='replace')}")
+    last = tail.strip().splitlines()[-1] if tail.strip() else b"{}"
+    found = json.loads(last) if last.startswith(b"{") and size < 4096 else {"bytes": size}
+    return Measure(name, found.get("scan_seconds") or found.get("seconds") or seconds, usage.ru_maxrss / 1024, found)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+        "CREDBOARD_DATA_DIR": str(folder),
+        "CREDBOARD_PLAIN_STATIC": "true",
+        "CREDBOARD_LOG_LEVEL": "WARNING",
+        "CREDBOARD_FINGERPRINT_KEY": "a key for the benchmark",
+    }
+
+
+def _print_cluster(measures: Mapping[str, Measure]) -> None:
+    raw = measures["raw paged reads (the floor)"]
+    first = measures["Credboard, first scan, stored"]
+    again = measures["Credboard, scan, nothing changed"]
+    print(f"\n{'':40}{'seconds':>9}{'× raw':>8}{'peak MB':>9}")
+    for measure in measures.values():
+        print(
+            f"{measure.name:40}{measure.seconds:9.2f}{measure.seconds / raw.seconds:8.1f}{measure.megabytes:9.0f}"
+            f"   {_facts(measure.found)}"
+        )
+    print()
+    _bound("scan, nothing changed: ≤ 2 × raw", again.seconds / raw.seconds, at_most=2)
+    _bound("first scan: ≤ 3 × raw", first.seconds / raw.seconds, at_most=3)
+    _bound("faster than kubectl: ≥ 6 ×", measures["kubectl get -A -o json"].seconds / again.seconds, at_least=6)
+    _bound("faster than typed models: ≥ 5 ×", measures["typed models of the client"].seconds / again.seconds, at_least=5)
+    _bound("peak memory of the scan: ≤ 250 MB", max(again.megabytes, first.megabytes), at_most=250)
+
+
+def _facts(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value:,}" for key, value in found.items() if key not in ("seconds", "scan_seconds"))
+
+
+def _print_growth(small: Mapping[str, Measure], large: Mapping[str, Measure]) -> None:
+    name = "Credboard, scan, nothing changed"
+    print(f"\nFour times the namespaces: {large[name].seconds / small[name].seconds:.1f} × the time", end="")
+    print(f", {large[name].megabytes / small[name].megabytes:.2f} × the memory")
+
+
+def _bound(text: str, value: float, *, at_most: float | None = None, at_least: float | None = None) -> None:
+    met = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
+    print(f"  {'met    ' if met else 'NOT MET'}  {text:45} {value:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
