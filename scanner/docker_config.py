@@ -1,7 +1,8 @@
 """Docker configs inside pull Secrets: the entries the kubelet reads out of one, or what is broken in it.
 
-The rules are those of Kubernetes' ``pkg/credentialprovider/config.go`` and ``secrets/secrets.go``, which decode with Go's ``encoding/json`` and
-``encoding/base64``. Python's decoders differ from those in what they take, so this module says where.
+The rules are those of Kubernetes' ``pkg/credentialprovider/config.go`` and ``secrets/secrets.go``, which decode with
+Go's ``encoding/json`` and ``encoding/base64``. Python's decoders differ from those in what they take, so this module
+says where.
 """
 
 from __future__ import annotations
@@ -17,35 +18,28 @@ from scanner.registry_key import InvalidKey, parse_key
 
 DOCKER_CONFIG_JSON: Final = "kubernetes.io/dockerconfigjson"
 DOCKER_CFG: Final = "kubernetes.io/dockercfg"
-DATA_KEYS: Final[Mapping[str, str]] = {
-    DOCKER_CONFIG_JSON: ".dockerconfigjson",
-    DOCKER_CFG: ".dockercfg",
-}
+DATA_KEYS: Final[Mapping[str, str]] = {DOCKER_CONFIG_JSON: ".dockerconfigjson", DOCKER_CFG: ".dockercfg"}
 
 _ENTRY_FIELDS: Final = ("username", "password", "email", "auth")
 # What docker writes and the kubelet passes over; of use to somebody who wonders why an entry has no password.
 _IGNORED_ENTRY_FIELDS: Final = ("identitytoken", "registrytoken")
 _IGNORED_FILE_FIELDS: Final = {"credsstore": "credsStore", "credhelpers": "credHelpers"}
 
-_PADDED: Final = re.compile(
-    r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
-)
+_PADDED: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _UNPADDED: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2,3})?")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LOOKS_LIKE_BASE64: Final = re.compile(r"\s*eyJ[A-Za-z0-9+/=\s]*")
 
 _DEEPEST: Final = 10_000  # encoding/json refuses deeper nesting
-_SLICE: Final = (
-    100  # what Python's decoder may recurse, wherever in a stack this is called from
-)
+_SLICE: Final = 100  # what Python's decoder may recurse, wherever in a stack this is called from
 _STRUCTURE: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
 
 
 class MalformedPullSecret(ValueError):
     """A pull Secret that the kubelet cannot read, which fails every image pull of each Pod that names it.
 
-    ``secret_index`` is the Secret's place in the Pod's order, from 0. ``reason`` says what is malformed and where (names of fields and
-    registries), never a value.
+    ``secret_index`` is the Secret's place in the Pod's order, from 0. ``reason`` says what is malformed and where
+    (names of fields and registries), never a value.
     """
 
     def __init__(self, reason: str, *, secret_index: int = 0) -> None:
@@ -61,9 +55,10 @@ class MalformedPullSecret(ValueError):
 class Entry:
     """One registry's credential in a docker config, as the kubelet decodes it.
 
-    ``raw_key`` is the registry as written, but with anything before an ``@`` masked, since it may be a password. ``key`` is what the kubelet files
-    it under, ``None`` if it drops the entry; ``dropped`` then says why. ``ignored_fields`` names fields with a content that the kubelet does not
-    read (``identitytoken``, ``registrytoken``; ``credsStore``, ``credHelpers`` of the whole file). Texts may hold any character, even NUL.
+    ``raw_key`` is the registry as written, but with anything before an ``@`` masked, since it may be a password.
+    ``key`` is what the kubelet files it under, ``None`` if it drops the entry; ``dropped`` then says why.
+    ``ignored_fields`` names fields with a content that the kubelet does not read (``identitytoken``,
+    ``registrytoken``; ``credsStore``, ``credHelpers`` of the whole file). Texts may hold any character, even NUL.
     """
 
     raw_key: str
@@ -75,7 +70,7 @@ class Entry:
 
     @property
     def anonymous(self) -> bool:
-        """Whether a runtime that is handed this entry pulls anonymously: containerd and CRI-O go by the user name alone."""
+        """Whether a runtime that is handed this entry pulls anonymously: it goes by the user name alone."""
         return not self.username
 
     def without_password(self) -> Entry:
@@ -83,13 +78,12 @@ class Entry:
         return replace(self, password="")
 
 
-def parse_entries(
-    secret_type: str, data: Mapping[str, bytes], *, secret_index: int = 0
-) -> tuple[Entry, ...]:
+def parse_entries(secret_type: str, data: Mapping[str, bytes], *, secret_index: int = 0) -> tuple[Entry, ...]:
     """Return the entries of one pull Secret, in the order of the file.
 
-    ``data`` holds the decoded values of the Secret. A Secret whose type and data key do not belong together, or whose value is empty, has none:
-    the kubelet passes over it without a word. Raises ``MalformedPullSecret`` where the kubelet fails.
+    ``data`` holds the decoded values of the Secret. A Secret whose type and data key do not belong together, or whose
+    value is empty, has no entries: the kubelet passes over it without a word. Raises ``MalformedPullSecret`` where the
+    kubelet fails.
     """
     value = data.get(DATA_KEYS.get(secret_type, ""), b"")
     if not value:
@@ -126,14 +120,7 @@ def _entries(document: Any, *, flat: bool) -> Iterator[Entry]:
         except InvalidKey as invalid:
             dropped = str(invalid)
         shown = _masked(raw_key, whole=key is None)
-        yield Entry(
-            shown,
-            key,
-            username,
-            password,
-            dropped=dropped,
-            ignored_fields=(*fields, *ignored),
-        )
+        yield Entry(shown, key, username, password, dropped=dropped, ignored_fields=(*fields, *ignored))
 
 
 def _merge(auths: dict[str, tuple[Any, ...]], value: Any, *, where: str) -> None:
@@ -150,9 +137,7 @@ def _credential(entry: Any, *, where: str) -> tuple[str, str, tuple[str, ...]]:
         folded = _fold(name)
         if folded in texts:
             # null leaves what an earlier field of the same name has set
-            texts[folded] = _string(
-                value, where=f"{folded} of {where}", unset=texts[folded]
-            )
+            texts[folded] = _string(value, where=f"{folded} of {where}", unset=texts[folded])
         elif folded in _IGNORED_ENTRY_FIELDS and value and folded not in ignored:
             ignored.append(folded)
     if not texts["auth"]:
@@ -169,9 +154,7 @@ def _decode_auth(auth: str, *, where: str) -> tuple[str, str]:
     decoded = _text(binascii.a2b_base64(compact + "=" * (-len(compact) % 4)))
     username, colon, password = decoded.partition(":")
     if not colon:
-        raise MalformedPullSecret(
-            f"{where} is not base64 of username:password, there is no colon in it"
-        )
+        raise MalformedPullSecret(f"{where} is not base64 of username:password, there is no colon in it")
     return username, password
 
 
@@ -209,11 +192,7 @@ def _fold(name: str) -> str:
 
 def _masked(key: str, *, whole: bool) -> str:
     """Hide the user info of a key. In a key that is no URL (``whole``) it may end at any ``@``."""
-    scheme, separator, rest = (
-        key.rpartition("://")
-        if key.startswith(("https://", "http://"))
-        else ("", "", key)
-    )
+    scheme, separator, rest = key.rpartition("://") if key.startswith(("https://", "http://")) else ("", "", key)
     authority, slash, path = (rest, "", "") if whole else rest.partition("/")
     _, at, host = authority.rpartition("@")
     return f"{scheme}{separator}***@{host}{slash}{path}" if at else key
@@ -222,14 +201,13 @@ def _masked(key: str, *, whole: bool) -> str:
 def _shown(registry: str) -> str:
     """Return a registry key fit for a message: masked, short, on one line."""
     shown = "".join(
-        character if character.isprintable() else "\ufffd"
-        for character in _masked(registry, whole=True)[:100]
+        character if character.isprintable() else "\ufffd" for character in _masked(registry, whole=True)[:100]
     )
     return f'"{shown}"'
 
 
 def _text(value: bytes) -> str:
-    """Decode UTF-8 as Go does: one replacement character for each bad byte (Python's own handler puts one for several)."""
+    """Decode UTF-8 as Go does: one replacement character for each bad byte, where Python puts one for several."""
     return _SURROGATE.sub("\ufffd", value.decode("utf-8", errors="surrogateescape"))
 
 
@@ -250,10 +228,7 @@ def _no_constant(_literal: str) -> Never:
 
 # Objects become tuples of pairs, so that repeated names survive and an object is told from a list.
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=tuple,
-    parse_int=_number,
-    parse_float=_number,
-    parse_constant=_no_constant,
+    object_pairs_hook=tuple, parse_int=_number, parse_float=_number, parse_constant=_no_constant
 )
 
 
@@ -263,10 +238,12 @@ def _decode_json(value: bytes) -> Any:
     try:
         return _DECODER.decode(_without_depths(text))
     except json.JSONDecodeError as error:
-        reason = f"it is not valid JSON (line {error.lineno}, column {error.colno})"
+        # of a deep document the decoder has seen slices only
+        position = f" (line {error.lineno}, column {error.colno})" if error.doc == text else ""
+        reason = f"it is not valid JSON{position}"
     except ValueError:
         reason = "it is not valid JSON"
-    # Raised out here so that the decoder's error, which carries the whole document, is not kept as the cause of this one.
+    # Raised out here so that the decoder's error, which carries the whole document, does not stay attached to this one.
     if not text.strip():
         reason = "it is empty but for white space"
     elif text.startswith("\ufeff"):
@@ -277,10 +254,10 @@ def _decode_json(value: bytes) -> Any:
 
 
 def _without_depths(text: str) -> str:
-    """Return the document with containers nested deeper than ``_SLICE`` replaced by a number, after checking that they are valid.
+    """Check containers nested deeper than ``_SLICE`` and return the document with a number in place of each.
 
-    Nothing the kubelet reads is nested so deep, but it refuses a document for bad syntax anywhere; and Python's decoder is recursive.
-    Raises ``ValueError`` for bad syntax and nesting beyond Go's limit.
+    Nothing the kubelet reads is nested so deep, but it refuses a document for bad syntax anywhere; and Python's
+    decoder is recursive. Raises ``ValueError`` for bad syntax and nesting beyond Go's limit.
     """
     if text.count("[") + text.count("{") <= _SLICE:
         return text

@@ -1,7 +1,8 @@
 """Image references: what the string in a Pod's ``image`` field names.
 
-The rules are those of ``github.com/distribution/reference`` (``ParseNormalizedNamed``), which the kubelet, containerd and CRI-O share: a name
-without a domain lives on Docker Hub, and the name without tag and digest is what pull credentials are looked up for.
+The rules are those of ``github.com/distribution/reference`` (``ParseNormalizedNamed``), which the kubelet, containerd
+and CRI-O share: a name without a domain lives on Docker Hub, and the name without tag and digest is what pull
+credentials are looked up for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ DOCKER_HUB: Final = "docker.io"
 _LEGACY_DOCKER_HUB: Final = "index.docker.io"
 _LONGEST_REPOSITORY: Final = 255
 
-# A longer reference is parsed all the same but not remembered: the cache is bounded in entries, so its entries have to be small.
+# A longer reference is parsed all the same but not remembered: the cache is bounded in entries, so its entries have
+# to be small.
 _LONGEST_CACHED: Final = 1024
 _CACHE_SIZE: Final = 16_384
 
@@ -24,9 +26,7 @@ _LABEL: Final = r"[a-zA-Z0-9]++(?:-++[a-zA-Z0-9]++)*+"
 _DOMAIN: Final = rf"(?:{_LABEL}(?:\.{_LABEL})*+|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 _COMPONENT: Final = r"[a-z0-9]++(?:(?:\.|__?|-++)[a-z0-9]++)*+"
 _TAG: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
-_DIGEST: Final = (
-    r"[A-Za-z][A-Za-z0-9]*+(?:[-_+.][A-Za-z][A-Za-z0-9]*+)*+:[0-9a-fA-F]{32,}"
-)
+_DIGEST: Final = r"[A-Za-z][A-Za-z0-9]*+(?:[-_+.][A-Za-z][A-Za-z0-9]*+)*+:[0-9a-fA-F]{32,}"
 _REFERENCE: Final = re.compile(
     rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_COMPONENT}(?:/{_COMPONENT})*+)(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?"
 )
@@ -51,9 +51,10 @@ class InvalidImage(ValueError):
 class Image:
     """A normalised image reference: ``nginx`` is ``docker.io`` + ``library/nginx``.
 
-    ``registry`` is the domain with its port. It is ``""`` in one odd case that the grammar admits: a first segment with both a dot and an
-    underscore (``my_registry.example.com/app``) is no legal domain, so the whole string is taken as the repository.
-    ``tag`` is ``None`` where none was written (no ``latest`` is put in); with a digest the runtime ignores the tag.
+    ``registry`` is the domain with its port. It is ``""`` in one odd case that the grammar admits: a first segment
+    with both a dot and an underscore (``my_registry.example.com/app``) is no legal domain, so the whole string is
+    taken as the repository. ``tag`` is ``None`` where none was written (no ``latest`` is put in); with a digest the
+    runtime ignores the tag.
     """
 
     registry: str
@@ -63,10 +64,8 @@ class Image:
 
     @property
     def name(self) -> str:
-        """The reference without tag and digest (``docker.io/library/nginx``): what the kubelet looks credentials up for."""
-        return (
-            f"{self.registry}/{self.repository}" if self.registry else self.repository
-        )
+        """The reference without tag and digest, which the kubelet looks credentials up for."""
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
 
 
 def parse_image(reference: str) -> Image:
@@ -81,37 +80,25 @@ def parse_image(reference: str) -> Image:
 
 def _parse(reference: str) -> Image:
     if _IMAGE_ID.fullmatch(reference):
-        raise InvalidImage(
-            "invalid repository name, cannot specify 64-byte hexadecimal strings"
-        )
+        raise InvalidImage("invalid repository name, cannot specify 64-byte hexadecimal strings")
     domain, remainder = _split_domain(reference)
     path = remainder.partition(":")[0]
     if path.lower() != path:
-        raise InvalidImage(
-            "invalid reference format: repository name must be lowercase"
-        )
+        raise InvalidImage("invalid reference format: repository name must be lowercase")
 
     match = _REFERENCE.fullmatch(f"{domain}/{remainder}")
     if match is None:
-        # The path is lower-case by now, so this is for a first segment that is neither a legal domain nor a lower-case name: "My_Reg.io/app".
+        # The path is lower-case by now, so this is for a first segment that is neither a legal domain nor a
+        # lower-case name: "My_Reg.io/app".
         if _REFERENCE.fullmatch(f"{domain}/{remainder}".lower()):
-            raise InvalidImage(
-                "invalid reference format: repository name must be lowercase"
-            )
+            raise InvalidImage("invalid reference format: repository name must be lowercase")
         raise InvalidImage("invalid reference format")
     if len(match["path"]) > _LONGEST_REPOSITORY:
-        raise InvalidImage(
-            f"repository name must not be more than {_LONGEST_REPOSITORY} characters"
-        )
+        raise InvalidImage(f"repository name must not be more than {_LONGEST_REPOSITORY} characters")
     digest: str | None = match["digest"]
     if digest is not None:
         _check_digest(digest)
-    return Image(
-        registry=match["domain"] or "",
-        repository=match["path"],
-        tag=match["tag"],
-        digest=digest,
-    )
+    return Image(registry=match["domain"] or "", repository=match["path"], tag=match["tag"], digest=digest)
 
 
 _parse_cached = lru_cache(maxsize=_CACHE_SIZE)(_parse)
@@ -135,7 +122,7 @@ def _split_domain(reference: str) -> tuple[str, str]:
 
 
 def _check_digest(digest: str) -> None:
-    """Raise ``InvalidImage`` unless the digest is one of the three algorithms that the kubelet links, in lower-case hex of the right length."""
+    """Raise ``InvalidImage`` unless the kubelet links the algorithm and the value is its length in lower-case hex."""
     algorithm, _, value = digest.partition(":")
     length = _DIGEST_LENGTHS.get(algorithm)
     if length is None:

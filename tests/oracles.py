@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import yaml
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "oracles"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read(name: str) -> dict[str, Any]:
     return yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
 def load(name: str) -> dict[str, Any]:
-    """Return one table, for example ``load("01-kubelet-keyring.yaml")``; skip the calling test (or module) where it is absent."""
+    """Return one table, for example ``load("01-kubelet-keyring.yaml")``; skip the calling test where it is absent."""
     if not (FOLDER / name).is_file():
         pytest.skip(f"the table of facts {name} is not here", allow_module_level=True)
     return _read(name)
