@@ -13,7 +13,9 @@ from dashboard.demo.server import DemoCluster, PortTaken
 
 def main() -> int:
     """Serve until Ctrl-C; 1 where the port is taken."""
-    parser = argparse.ArgumentParser(prog="python -m dashboard.demo", description="The embedded demo cluster, by itself.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dashboard.demo", description="The embedded demo cluster, by itself."
+    )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--open", action="store_true", help="let the default token read every Secret")
     options = parser.parse_args()

@@ -12,12 +12,10 @@ from dashboard.demo.resources import Resource
 from dashboard.demo.status import ApiError, Json
 from dashboard.demo.store import Store
 
-__all__ = ["COPIED", "admit_pod", "fresh_metadata", "service_account_of", "timestamp"]
+__all__ = ["admit_pod", "fresh_metadata", "service_account_of", "suffix", "timestamp"]
 
 # Kubernetes' own alphabet for generated names: no vowels, no look-alikes (apimachinery pkg/util/rand).
 _ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
-# Marks a Pod whose pull Secrets came from its ServiceAccount, for the fake kubelet that stands in for the Pod's controller.
-COPIED: Final = "demo.credboard.dev/pull-secrets-from"
 
 
 def timestamp(moment: datetime) -> str:
@@ -66,7 +64,6 @@ def admit_pod(store: Store, accounts: Resource, pod: Json) -> Json:
     spec |= {"serviceAccountName": name, "serviceAccount": name}
     if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
         spec["imagePullSecrets"] = [dict(reference) for reference in account["imagePullSecrets"]]
-        pod = pod | {"metadata": metadata | {"annotations": (metadata.get("annotations") or {}) | {COPIED: name}}}
     defaults = {
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": 30,
@@ -97,14 +94,22 @@ def _with_container_defaults(container: Json) -> Json:
 def _with_token(pod: Json, spec: Json) -> Json:
     """The `kube-api-access` volume and its mounts, which almost every real Pod has."""
     path = "/var/run/secrets/kubernetes.io/serviceaccount"
-    if any(mount.get("mountPath") == path for container in spec.get("containers") or [] for mount in container.get("volumeMounts") or []):
+    if any(
+        mount.get("mountPath") == path
+        for container in spec.get("containers") or []
+        for mount in container.get("volumeMounts") or []
+    ):
         return spec
     digest = hashlib.sha256(f"{pod['metadata'].get('namespace')}/{pod['metadata'].get('name')}".encode()).digest()
     name = "kube-api-access-" + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:5])
     sources = [
         {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
         {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}},
+        {
+            "downwardAPI": {
+                "items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]
+            }
+        },
     ]
     volume = {"name": name, "projected": {"sources": sources, "defaultMode": 420}}
     mount = {"name": name, "readOnly": True, "mountPath": path}

@@ -42,7 +42,7 @@ class Api:
     def __init__(self, store: Store, *, clock: Callable[[], datetime], closed: Collection[str] = ()) -> None:
         self.store = store
         self.authorizer = Authorizer(store, closed=closed)
-        self._clock = clock
+        self.clock = clock
         self._tokens: dict[str, User] = {}
 
     def add_token(self, user: User, token: str = "") -> str:
@@ -135,7 +135,11 @@ class Api:
     # Resources
 
     def _serve(self, request: Request, resource: Resource, target: Target, verb: str) -> Answer | WatchCall:
-        if resource.namespaced is not bool(target.namespace) and resource.plural != "namespaces" and (target.name or target.namespace):
+        if (
+            resource.namespaced is not bool(target.namespace)
+            and resource.plural != "namespaces"
+            and (target.name or target.namespace)
+        ):
             return _page_not_found()
         if target.subresource and verb not in {"get", "update", "patch"}:
             raise ApiError.method_not_allowed()
@@ -161,7 +165,11 @@ class Api:
             return answer_json(stored)
         if verb == "delete":
             return self._delete(request, resource, stored)
-        changed = self._patched(request, resource, stored) if verb == "patch" else self._replacement(request, resource, target)
+        changed = (
+            self._patched(request, resource, stored)
+            if verb == "patch"
+            else self._replacement(request, resource, target)
+        )
         return self._update(request, resource, stored, changed, target.subresource)
 
     def _list(self, request: Request, resource: Resource, target: Target) -> Answer:
@@ -179,8 +187,14 @@ class Api:
             if page.remaining is not None:
                 metadata["remainingItemCount"] = page.remaining
         # As on a real server, the items of a built-in list carry neither kind nor apiVersion; those of a custom resource do.
-        items = page.items if resource.custom else [{k: v for k, v in item.items() if k not in {"kind", "apiVersion"}} for item in page.items]
-        return answer_json({"kind": f"{resource.kind}List", "apiVersion": resource.group_version, "metadata": metadata, "items": items})
+        items = (
+            page.items
+            if resource.custom
+            else [{k: v for k, v in item.items() if k not in {"kind", "apiVersion"}} for item in page.items]
+        )
+        return answer_json(
+            {"kind": f"{resource.kind}List", "apiVersion": resource.group_version, "metadata": metadata, "items": items}
+        )
 
     def _create(self, request: Request, resource: Resource, namespace: str) -> Answer:
         if request.media_type not in {"application/json", "application/yaml", ""}:
@@ -189,12 +203,14 @@ class Api:
         document, warnings = _decoded(request, resource, wire.read_body(request))
         metadata = document["metadata"]
         if resource.namespaced and metadata.setdefault("namespace", namespace) != namespace:
-            raise ApiError.bad_request("the namespace of the provided object does not match the namespace sent on the request")
+            raise ApiError.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
         if metadata.get("resourceVersion"):
             raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
         if resource.namespaced and self.store.get(named("namespaces"), "", namespace) is None:
             raise ApiError.not_found("namespaces", "", namespace)
-        document["metadata"] = fresh_metadata(resource, metadata, self._clock())
+        document["metadata"] = fresh_metadata(resource, metadata, self.clock())
         document.pop("status", None)
         if resource.kind == "Pod":
             validate(resource, document)
@@ -215,7 +231,7 @@ class Api:
         """What the ServiceAccount controller does a moment after a Namespace appears."""
         accounts = named("serviceaccounts")
         if self.store.get(accounts, namespace, "default") is None:
-            metadata = fresh_metadata(accounts, {"name": "default", "namespace": namespace}, self._clock())
+            metadata = fresh_metadata(accounts, {"name": "default", "namespace": namespace}, self.clock())
             self.store.put(accounts, {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": metadata})
 
     def _replacement(self, request: Request, resource: Resource, target: Target) -> Any:
@@ -224,18 +240,24 @@ class Api:
         document = wire.read_body(request)
         name = (document.get("metadata") or {}).get("name", "") if isinstance(document, dict) else ""
         if name != target.name:
-            raise ApiError.bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
+            raise ApiError.bad_request(
+                f"the name of the object ({name}) does not match the name on the URL ({target.name})"
+            )
         return document
 
     def _patched(self, request: Request, resource: Resource, stored: Json) -> Any:
         kind = request.media_type
         if kind not in _PATCHES or (kind == _STRATEGIC and resource.custom):
-            raise ApiError.unsupported_media_type([name for name in _PATCHES if not (resource.custom and name == _STRATEGIC)])
+            raise ApiError.unsupported_media_type(
+                [name for name in _PATCHES if not (resource.custom and name == _STRATEGIC)]
+            )
         patch = wire.read_body(request)
         if kind == _JSON_PATCH:
             return json_patch(stored, patch)
         if not isinstance(patch, dict):
-            raise ApiError.bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
+            raise ApiError.bad_request(
+                "error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}"
+            )
         return merge_patch(stored, patch) if kind == _MERGE else strategic_merge_patch(stored, patch)
 
     def _update(self, request: Request, resource: Resource, stored: Json, changed: Any, subresource: str) -> Answer:
@@ -243,7 +265,9 @@ class Api:
         document, warnings = _decoded(request, resource, changed)
         before, metadata = stored["metadata"], document["metadata"]
         name = before["name"]
-        if metadata.setdefault("name", name) != name or metadata.setdefault("namespace", before.get("namespace", "")) != before.get("namespace", ""):
+        if metadata.setdefault("name", name) != name or metadata.setdefault(
+            "namespace", before.get("namespace", "")
+        ) != before.get("namespace", ""):
             raise ApiError.bad_request("the name or the namespace of the object does not match the URL")
         if not metadata["namespace"]:
             del metadata["namespace"]
@@ -252,12 +276,16 @@ class Api:
             raise ApiError.conflict(resource.plural, resource.group, name, why)
         if metadata.get("resourceVersion", before["resourceVersion"]) != before["resourceVersion"]:
             raise ApiError.conflict(resource.plural, resource.group, name)
-        kept = {key: before[key] for key in ("uid", "creationTimestamp", "generation", "resourceVersion") if key in before}
+        kept = {
+            key: before[key] for key in ("uid", "creationTimestamp", "generation", "resourceVersion") if key in before
+        }
         document["metadata"] = metadata | kept
         if subresource == "status":
             document = stored | {"status": document.get("status") or {}}
         elif "status" in resource.subresources:
-            document = {key: value for key, value in document.items() if key != "status"} | {"status": stored.get("status") or {}}
+            document = {key: value for key, value in document.items() if key != "status"} | {
+                "status": stored.get("status") or {}
+            }
         validate(resource, document)
         validate_update(resource, stored, document)
         # A write that changes nothing gets no new resourceVersion, as on a real server.
@@ -285,7 +313,11 @@ class Api:
             )
             raise ApiError.conflict(resource.plural, resource.group, metadata["name"], why)
         last = stored if dry_run else self.remove(resource, stored)
-        return answer_json(last if resource.returns_deleted else success(resource.plural, resource.group, metadata["name"], metadata["uid"]))
+        return answer_json(
+            last
+            if resource.returns_deleted
+            else success(resource.plural, resource.group, metadata["name"], metadata["uid"])
+        )
 
     def _delete_collection(self, request: Request, resource: Resource, target: Target) -> Answer:
         matches = _selection(request, resource)
@@ -295,7 +327,9 @@ class Api:
         if not dry_run:
             gone = [self.remove(resource, document) for document in gone]
         metadata = {"resourceVersion": str(self.store.revision)}
-        return answer_json({"kind": f"{resource.kind}List", "apiVersion": resource.group_version, "metadata": metadata, "items": gone})
+        return answer_json(
+            {"kind": f"{resource.kind}List", "apiVersion": resource.group_version, "metadata": metadata, "items": gone}
+        )
 
     def remove(self, resource: Resource, document: Json) -> Json:
         """Delete an object; with a Namespace goes all that is in it (at once: the demo has no Terminating)."""
@@ -314,7 +348,7 @@ class Api:
         Raises KeyError for a kind that is not served.
         """
         resource = of_object(document)
-        metadata = fresh_metadata(resource, document["metadata"], self._clock())
+        metadata = fresh_metadata(resource, document["metadata"], self.clock())
         given = document["metadata"]
         metadata |= {key: given[key] for key in ("uid", "creationTimestamp") if key in given}
         defaults: Json = {}
@@ -329,7 +363,7 @@ class Api:
 
     def now(self) -> str:
         """The present as objects print it."""
-        return timestamp(self._clock())
+        return timestamp(self.clock())
 
 
 def _namespaced() -> list[Resource]:
@@ -350,7 +384,9 @@ def _selection(request: Request, resource: Resource) -> Callable[[Json], bool] |
 
 
 def _decoded(request: Request, resource: Resource, body: Any) -> tuple[Json, dict[str, str]]:
-    unknown = unknown_fields(resource, body, request.query.get("fieldValidation", "Warn")) if isinstance(body, dict) else []
+    unknown = (
+        unknown_fields(resource, body, request.query.get("fieldValidation", "Warn")) if isinstance(body, dict) else []
+    )
     warnings = {"Warning": ", ".join('299 - "' + text.replace('"', '\\"') + '"' for text in unknown)} if unknown else {}
     return decode(resource, body), warnings
 

@@ -47,7 +47,14 @@ class Faults:
         self._faults: list[Fault] = []
 
     def respond(
-        self, code: int, *, path: str = "", method: str = "", times: int | None = 1, retry_after: int | None = None, message: str = ""
+        self,
+        code: int,
+        *,
+        path: str = "",
+        method: str = "",
+        times: int | None = 1,
+        retry_after: int | None = None,
+        message: str = "",
     ) -> Fault:
         """Answer with a Status of this HTTP code, with a Retry-After header if given."""
         reason, words = _WORDS.get(code, ("", f"the server answered {code}"))
@@ -58,7 +65,14 @@ class Faults:
         return self._add(Fault(re.compile(path), method, times, answer=answer_error(error)))
 
     def raw(
-        self, body: bytes, *, code: int = 200, content_type: str = "text/html", path: str = "", method: str = "", times: int | None = 1
+        self,
+        body: bytes,
+        *,
+        code: int = 200,
+        content_type: str = "text/html",
+        path: str = "",
+        method: str = "",
+        times: int | None = 1,
     ) -> Fault:
         """Answer with any bytes: a proxy's login page, JSON that is none."""
         return self._add(Fault(re.compile(path), method, times, answer=Answer(code, body, content_type=content_type)))

@@ -76,7 +76,9 @@ def _merge_list(target: list[Any], patch: list[Any], merge_key: str) -> list[Any
     by_key = {item.get(merge_key): item for item in target if isinstance(item, dict)}
     named = {item.get(merge_key) for item in patch}
     merged = [
-        strategic_merge_patch(by_key.get(item.get(merge_key), {}), item) for item in patch if item.get("$patch") != "delete"
+        strategic_merge_patch(by_key.get(item.get(merge_key), {}), item)
+        for item in patch
+        if item.get("$patch") != "delete"
     ]
     kept = [item for item in target if not (isinstance(item, dict) and item.get(merge_key) in named)]
     return merged + kept
@@ -85,7 +87,9 @@ def _merge_list(target: list[Any], patch: list[Any], merge_key: str) -> list[Any
 def json_patch(target: Json, operations: Any) -> Json:
     """RFC 6902. Raises ApiError 400 for a body that is no patch, 422 for an operation that cannot be done."""
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
-        raise ApiError.bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise ApiError.bad_request(
+            "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch"
+        )
     holder: dict[str, Any] = {"": copy.deepcopy(target)}
     for operation in operations:
         try:

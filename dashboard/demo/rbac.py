@@ -107,7 +107,10 @@ class Authorizer:
     def rules_of(self, user: User, namespace: str) -> list[Json]:
         """Every rule that a user has in a Namespace, for SelfSubjectRulesReview."""
         if _MASTERS in user.groups:
-            return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, {"verbs": ["*"], "nonResourceURLs": ["*"]}]
+            return [
+                {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+                {"verbs": ["*"], "nonResourceURLs": ["*"]},
+            ]
         return [rule for rule, _ in self._rules(user, namespace)]
 
     def _rules(self, user: User, namespace: str) -> Iterator[tuple[Json, str]]:
@@ -126,7 +129,11 @@ class Authorizer:
         role = self._store.get(named(plural), "" if plural == "clusterroles" else namespace, reference.get("name", ""))
         name = binding["metadata"]["name"]
         bound = f'RoleBinding "{name}/{namespace}"' if namespace else f'ClusterRoleBinding "{name}"'
-        who = f'{subject.get("kind")} "{subject.get("name")}' + (f"/{subject['namespace']}" if subject.get("namespace") else "") + '"'
+        who = (
+            f'{subject.get("kind")} "{subject.get("name")}'
+            + (f"/{subject['namespace']}" if subject.get("namespace") else "")
+            + '"'
+        )
         for rule in (role or {}).get("rules") or []:
             yield rule, f'{bound} of {reference.get("kind")} "{reference.get("name")}" to {who}'
 
@@ -137,7 +144,10 @@ def _is_subject(user: User, subject: Json, namespace: str) -> bool:
         return name == user.name
     if kind == "Group":
         return name in user.groups
-    return kind == "ServiceAccount" and user.name == f"system:serviceaccount:{subject.get('namespace') or namespace}:{name}"
+    return (
+        kind == "ServiceAccount"
+        and user.name == f"system:serviceaccount:{subject.get('namespace') or namespace}:{name}"
+    )
 
 
 def _covers(rule: Json, asked: Attributes) -> bool:
@@ -151,5 +161,7 @@ def _covers(rule: Json, asked: Attributes) -> bool:
     if "*" not in groups and asked.group not in groups:
         return False
     full = f"{asked.resource}/{asked.subresource}" if asked.subresource else asked.resource
-    matches = "*" in resources or full in resources or (bool(asked.subresource) and f"*/{asked.subresource}" in resources)
+    matches = (
+        "*" in resources or full in resources or (bool(asked.subresource) and f"*/{asked.subresource}" in resources)
+    )
     return matches and (not names or asked.name in names)

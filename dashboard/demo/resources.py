@@ -133,7 +133,12 @@ def api_resources(group: str, version: str) -> Json | None:
     for resource in RESOURCES:
         if (resource.group, resource.version) != (group, version):
             continue
-        row: Json = {"name": resource.plural, "singularName": resource.kind.lower(), "namespaced": resource.namespaced, "kind": resource.kind}
+        row: Json = {
+            "name": resource.plural,
+            "singularName": resource.kind.lower(),
+            "namespaced": resource.namespaced,
+            "kind": resource.kind,
+        }
         rows.append(row | {"verbs": list(_VERBS)} | ({"shortNames": list(resource.short)} if resource.short else {}))
         rows += [
             row | {"name": f"{resource.plural}/{sub}", "singularName": "", "verbs": ["get", "patch", "update"]}
@@ -141,8 +146,15 @@ def api_resources(group: str, version: str) -> Json | None:
         ]
     for key, kind in REVIEWS.items():
         if key[:2] == (group, version):
-            rows.append({"name": key[2], "singularName": kind.lower(), "namespaced": False, "kind": kind, "verbs": ["create"]})
+            rows.append(
+                {"name": key[2], "singularName": kind.lower(), "namespaced": False, "kind": kind, "verbs": ["create"]}
+            )
     if not rows:
         return None
     group_version = f"{group}/{version}" if group else version
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": sorted(rows, key=lambda r: str(r["name"]))}
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": group_version,
+        "resources": sorted(rows, key=lambda r: str(r["name"])),
+    }

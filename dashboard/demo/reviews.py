@@ -29,12 +29,14 @@ def answer_review(api: _Asked, kind: str, key: tuple[str, str, str], body: Any, 
         found = api.user_of(str(spec.get("token") or ""))
         if found is None:
             return review | {"status": {"user": {}, "error": "invalid bearer token"}}
-        return review | {"status": {"authenticated": True, "user": _user_info(found), "audiences": spec.get("audiences") or []}}
+        return review | {
+            "status": {"authenticated": True, "user": _user_info(found), "audiences": spec.get("audiences") or []}
+        }
     if kind == "SelfSubjectRulesReview":
         return review | {"status": _rules(api, user, str(spec.get("namespace") or ""))}
     if bool(spec.get("resourceAttributes")) is bool(spec.get("nonResourceAttributes")):
         field = "spec.resourceAttributes"
-        message = f"{kind}.{key[0]} \"\" is invalid: {field}: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        message = f'{kind}.{key[0]} "" is invalid: {field}: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified'
         raise ApiError(422, "Invalid", message)
     if kind == "SubjectAccessReview":
         user = User(str(spec.get("user") or ""), tuple(spec.get("groups") or ()))

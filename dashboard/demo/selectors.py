@@ -40,7 +40,9 @@ def _requirement(term: str) -> Callable[[dict[str, str]], bool]:
     if match := _EXISTS.match(term):
         key, absent = match["key"], bool(match["absent"])
         return lambda labels: (key in labels) is not absent
-    raise ApiError.bad_request(f"unable to parse requirement: found '{term}', expected: a label key with an optional operator")
+    raise ApiError.bad_request(
+        f"unable to parse requirement: found '{term}', expected: a label key with an optional operator"
+    )
 
 
 def field_selector(text: str, resource: Resource) -> Matches:
@@ -54,7 +56,9 @@ def field_selector(text: str, resource: Resource) -> Matches:
         if key not in resource.selectable and not (key == "name" and resource.plural == "namespaces"):
             if resource.label_conversion:
                 raise ApiError.bad_request(f"field label not supported: {key}")
-            raise ApiError.bad_request(f'"{key}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+            raise ApiError.bad_request(
+                f'"{key}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+            )
         tests.append(_field_test("metadata.name" if key == "name" else key, value, equal))
     return lambda document: all(test(document) for test in tests)
 

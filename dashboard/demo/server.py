@@ -59,7 +59,9 @@ class _WebServer(aiohttp.test_utils.RawTestServer):
         return aiohttp.web.ServerRunner(server, shutdown_timeout=1.0)
 
 
-def _large_request(loop: asyncio.AbstractEventLoop, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> aiohttp.web.BaseRequest:
+def _large_request(
+    loop: asyncio.AbstractEventLoop, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
+) -> aiohttp.web.BaseRequest:
     return aiohttp.web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_MAX_BODY)
 
 
@@ -209,7 +211,8 @@ class DemoCluster:
             error = ready[0]
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken(
-                    errno.EADDRINUSE, f"Port {self._port} on {_HOST} is taken by another program. Choose another one, or 0 for any free port."
+                    errno.EADDRINUSE,
+                    f"Port {self._port} on {_HOST} is taken by another program. Choose another one, or 0 for any free port.",
                 ) from error
             raise error
         return self
@@ -224,7 +227,9 @@ class DemoCluster:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _run(self, ready: list[OSError | None], listening: threading.Event) -> None:
@@ -257,7 +262,10 @@ class DemoCluster:
 
 def cluster_roles() -> list[Json]:
     """The ClusterRoles that every cluster has and people are bound to."""
-    reads, writes = ["get", "list", "watch"], ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+    reads, writes = (
+        ["get", "list", "watch"],
+        ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+    )
     plain = ["pods", "pods/log", "events", "configmaps", "serviceaccounts"]
     bindings = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": writes}
     rules: dict[str, list[Json]] = {
@@ -266,7 +274,10 @@ def cluster_roles() -> list[Json]:
             {"nonResourceURLs": ["*"], "verbs": ["*"]},
         ],
         "view": [{"apiGroups": [""], "resources": [*plain, "namespaces"], "verbs": reads}],
-        "edit": [{"apiGroups": [""], "resources": [*plain, "secrets"], "verbs": writes}, {"apiGroups": [""], "resources": ["namespaces"], "verbs": reads}],
+        "edit": [
+            {"apiGroups": [""], "resources": [*plain, "secrets"], "verbs": writes},
+            {"apiGroups": [""], "resources": ["namespaces"], "verbs": reads},
+        ],
         "admin": [
             {"apiGroups": [""], "resources": [*plain, "secrets"], "verbs": writes},
             {"apiGroups": [""], "resources": ["namespaces"], "verbs": reads},
@@ -275,7 +286,8 @@ def cluster_roles() -> list[Json]:
     }
     group = "rbac.authorization.k8s.io"
     roles: list[Json] = [
-        {"kind": "ClusterRole", "apiVersion": f"{group}/v1", "metadata": {"name": name}, "rules": listed} for name, listed in rules.items()
+        {"kind": "ClusterRole", "apiVersion": f"{group}/v1", "metadata": {"name": name}, "rules": listed}
+        for name, listed in rules.items()
     ]
     binding: Json = {
         "kind": "ClusterRoleBinding",

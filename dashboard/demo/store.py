@@ -215,9 +215,13 @@ def _decode(token: str) -> tuple[int, str]:
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
         raise ApiError.bad_request(f"invalid continue token: continue key is not valid: {_reason(error)}") from error
     if document.get("v") != "meta.k8s.io/v1":
-        raise ApiError.bad_request("invalid continue token: continue key is not valid: server does not recognize this encoded version")
+        raise ApiError.bad_request(
+            "invalid continue token: continue key is not valid: server does not recognize this encoded version"
+        )
     if not revision or not start:
-        raise ApiError.bad_request("invalid continue token: continue key is not valid: incorrect encoded start resourceVersion")
+        raise ApiError.bad_request(
+            "invalid continue token: continue key is not valid: incorrect encoded start resourceVersion"
+        )
     return revision, start
 
 

@@ -50,7 +50,9 @@ def decode(resource: Resource, document: Any) -> Json:
     Raises ApiError 400, never naming a value.
     """
     if not isinstance(document, dict):
-        raise ApiError.bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal the body into an object")
+        raise ApiError.bad_request(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal the body into an object"
+        )
     expected = (resource.group_version, resource.kind)
     given = (document.get("apiVersion") or expected[0], document.get("kind") or expected[1])
     if given != expected:
@@ -67,7 +69,11 @@ def decode(resource: Resource, document: Any) -> Json:
         _string_map(resource, metadata.get(field), f"metadata.{field}")
     document["metadata"] = {key: value for key, value in metadata.items() if value not in (None, "", {}, [])}
     if resource.fields is not None:
-        document = {key: value for key, value in document.items() if key in resource.fields or key in {"kind", "apiVersion", "metadata"}}
+        document = {
+            key: value
+            for key, value in document.items()
+            if key in resource.fields or key in {"kind", "apiVersion", "metadata"}
+        }
         document = {key: value for key, value in document.items() if value is not None}
     return _decode_data(resource, document)
 
@@ -92,19 +98,27 @@ def _decode_data(resource: Resource, document: Json) -> Json:
 
 
 def _string_map(resource: Resource, value: object, field: str) -> None:
-    if value is not None and not (isinstance(value, dict) and all(isinstance(item, str | None) for item in value.values())):
-        raise _cannot(resource, f"json: cannot unmarshal a value into Go struct field {resource.kind}.{field} of type string")
+    if value is not None and not (
+        isinstance(value, dict) and all(isinstance(item, str | None) for item in value.values())
+    ):
+        raise _cannot(
+            resource, f"json: cannot unmarshal a value into Go struct field {resource.kind}.{field} of type string"
+        )
 
 
 def _cannot(resource: Resource, why: str) -> ApiError:
-    return ApiError.bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}')
+    return ApiError.bad_request(
+        f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}'
+    )
 
 
 def unknown_fields(resource: Resource, document: Json, mode: str) -> list[str]:
     """Top-level fields that the kind does not have: warnings, or ApiError 400 where `fieldValidation` is Strict."""
     if mode == "Ignore" or resource.fields is None:
         return []
-    unknown = [f'unknown field "{key}"' for key in document if key not in resource.fields | {"kind", "apiVersion", "metadata"}]
+    unknown = [
+        f'unknown field "{key}"' for key in document if key not in resource.fields | {"kind", "apiVersion", "metadata"}
+    ]
     if unknown and mode == "Strict":
         raise _cannot(resource, f"strict decoding error: {', '.join(unknown)}")
     return unknown
@@ -130,7 +144,11 @@ def _validate_metadata(resource: Resource, metadata: Json) -> list[FieldError]:
     if not name:
         return [FieldError.required("metadata.name", "name or generateName is required")]
     if resource.group == "rbac.authorization.k8s.io":
-        bad = [text for text, is_bad in (("may not contain '/'", "/" in name), ("may not contain '%'", "%" in name)) if is_bad]
+        bad = [
+            text
+            for text, is_bad in (("may not contain '/'", "/" in name), ("may not contain '%'", "%" in name))
+            if is_bad
+        ]
         errors += [FieldError.invalid("metadata.name", name, text) for text in bad]
     elif resource.kind == "Namespace":
         if len(name) > 63:
@@ -212,7 +230,9 @@ def _validate_pod(document: Json) -> list[FieldError]:
     errors = [] if containers else [FieldError.required("spec.containers")]
     for group in ("containers", "initContainers"):
         for at, container in enumerate(spec.get(group) or []):
-            errors += [FieldError.required(f"spec.{group}[{at}].{key}") for key in ("name", "image") if not container.get(key)]
+            errors += [
+                FieldError.required(f"spec.{group}[{at}].{key}") for key in ("name", "image") if not container.get(key)
+            ]
     return errors
 
 

@@ -33,7 +33,9 @@ def open_watch(store: Store, call: WatchCall, closing: asyncio.Event) -> Lines:
         if document is None:
             return False
         metadata = document["metadata"]
-        in_scope = (not namespace or metadata.get("namespace") == namespace) and (not target.name or metadata["name"] == target.name)
+        in_scope = (not namespace or metadata.get("namespace") == namespace) and (
+            not target.name or metadata["name"] == target.name
+        )
         return in_scope and all(test(document) for test in tests)
 
     for name in ("resourceVersion", "timeoutSeconds"):

@@ -116,7 +116,9 @@ def forbidden(user_name: str, asked: Attributes, reason: str = "") -> ApiError:
     """403, worded as apiserver's `responsewriters.ForbiddenStatusError` does."""
     tail = f": {reason}" if reason else ""
     if not asked.resource:
-        return ApiError(403, "Forbidden", f'forbidden: User "{user_name}" cannot {asked.verb} path "{asked.path}"{tail}', {})
+        return ApiError(
+            403, "Forbidden", f'forbidden: User "{user_name}" cannot {asked.verb} path "{asked.path}"{tail}', {}
+        )
     full = f"{asked.resource}/{asked.subresource}" if asked.subresource else asked.resource
     scope = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
     what = f'User "{user_name}" cannot {asked.verb} resource "{full}" in API group "{asked.group}" {scope}{tail}'
