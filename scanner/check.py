@@ -10,16 +10,18 @@ import logging
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from scanner.coverage import Coverage
+from scanner.coverage import Coverage, ImageUse
+from scanner.credential import column
+from scanner.elsewhere import Elsewhere
 from scanner.policy import Policy
-from scanner.snapshot import Elsewhere, Snapshot
+from scanner.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +53,11 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What a check yields. `object` is "Kind/name", stable while the problem lasts; `credential` the column it concerns,
-    or "" when none is to blame; `reason` one of the words of the product's status table; `message` one sentence for
-    people; `details` JSON facts for the drawer: `pods` (names), `secret`, `image`, `cause`, `raw` (a runtime's message)."""
+    """What a check yields. `object` is "Kind/name", stable while the problem lasts; `credential` the column it
+    concerns, or "" when none is to blame; `reason` one of the words of the product's status table; `message` one
+    sentence for people; `details` JSON facts for the drawer: `pods` (names, at most 50) and `pod_count`, `secret`,
+    `image`, `cause`, `raw` (a runtime's message), `elsewhere` (pairs of Namespace and Secret, to be filtered by what
+    the reader may see) and `elsewhere_count`."""
 
     object: str
     status: Status
@@ -91,17 +95,30 @@ class Context:
     def coverage(self) -> Coverage:
         return Coverage(self.snapshot)
 
+    def columns_behind(self, secret: str, uses: Iterable[ImageUse]) -> tuple[str, ...]:
+        """The columns that a pull Secret concerns which is not there or of no use: the registries of `uses`, those that
+        fail now if any does; else what Secrets of its name elsewhere are for, if they agree; else a column of its own.
+        """
+        concerned = [use for use in uses if use.credential]
+        failing = [use for use in concerned if use.failure]
+        columns = tuple(dict.fromkeys(use.credential for use in failing or concerned))
+        if not columns:
+            columns = tuple(column("registry", host) for host in self.elsewhere.registries_of(secret))
+        return columns or (column("secret", secret),)
+
 
 Question = Callable[[Context], Iterator[Problem]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A registered question. `needs` are the resources without which it cannot be asked (plural API names)."""
+    """A registered question. `needs` are the resources without which it cannot be asked (plural API names), `wants`
+    those without which its answer is not the whole answer."""
 
     code: str
     name: str
     needs: frozenset[str]
+    wants: frozenset[str] = frozenset()
     ask: Question
 
     @property
@@ -113,7 +130,7 @@ class Check:
 _checks: dict[str, Check] = {}
 
 
-def check(code: str, name: str, *, needs: Iterable[str]) -> Callable[[Question], Question]:
+def check(code: str, name: str, *, needs: Iterable[str], wants: Iterable[str] = ()) -> Callable[[Question], Question]:
     """Register the decorated generator as the check `code`. A code is given once, for ever.
 
     Raises RuntimeError at import for a code that is taken, retired or not two letters and two digits.
@@ -124,12 +141,13 @@ def check(code: str, name: str, *, needs: Iterable[str]) -> Callable[[Question],
             raise RuntimeError(f"{code!r} is not two letters and two digits")
         if code in _checks or code in RETIRED or any(c.name == name for c in _checks.values()):
             raise RuntimeError(f"The check {code} {name} is registered twice, or its code is retired")
-        _checks[code] = Check(code=code, name=name, needs=frozenset(needs), ask=ask)
+        _checks[code] = Check(code=code, name=name, needs=frozenset(needs), wants=frozenset(wants), ask=ask)
         return ask
 
     return register
 
 
+@cache
 def all_checks() -> Mapping[str, Check]:
     """Every check by code, in order of code: the files of `scanner/checks/`."""
     package = importlib.import_module("scanner.checks")
@@ -140,7 +158,8 @@ def all_checks() -> Mapping[str, Check]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """Answers about one namespace. `unasked` maps codes that got no answer to why; their old findings must stand."""
+    """Answers about one namespace. `unasked` maps codes that got no answer, or not the whole one (what they found is in
+    `found` then), to why; their old findings must stand."""
 
     found: tuple[Result, ...]
     unasked: Mapping[str, str]
@@ -168,15 +187,16 @@ def run_checks(context: Context, checks: Iterable[Check] | None = None, *, stric
             log.error("Check %s failed in %s: %s", one.code, context.snapshot.name, type(error).__name__)
             unasked[one.code] = f"the check failed ({type(error).__name__})"
             continue
+        if missing := one.wants & unreadable.keys():
+            resource = min(missing)
+            unasked[one.code] = f"{resource}: {unreadable[resource]}"
         override = context.policy.statuses.get(one.code)
         for problem in problems:
-            if override is not None:
-                problem = replace(problem, status=Status(override))
             found.append(
                 Result(
                     code=one.code,
                     object=problem.object,
-                    status=problem.status,
+                    status=problem.status if override is None else Status(override),
                     reason=problem.reason,
                     message=problem.message,
                     credential=problem.credential,

@@ -1,7 +1,7 @@
 """Which credential the kubelet would use for each image of a namespace: image → Pod → Secret → auths key.
 
-The rules are the kubelet's (`kubelet_pods.go` getPullSecretsForPod, `credentialprovider/secrets`): Secrets are looked up
-in the Pod's namespace, a missing one is skipped, one of another type is ignored, a broken one fails every pull.
+The rules are the kubelet's (`kubelet_pods.go` getPullSecretsForPod, `credentialprovider/secrets`): Secrets are looked
+up in the Pod's namespace, a missing one is skipped, one of another type is ignored, a broken one fails every pull.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
+from scanner.credential import column
 from scanner.image import Image, InvalidImage, parse_image
-from scanner.keyring import Keyring
+from scanner.keyring import Entry, Keyring
 from scanner.pull_failure import Cause, PullFailure, explain
 from scanner.snapshot import Container, Pod, Secret, Snapshot
 
@@ -54,7 +55,8 @@ class PullSecrets:
 class ImageUse:
     """One container's image, what would be tried to pull it, and how its pull fails now (None when it does not).
 
-    `image` is None when the reference is invalid. `failed_at` is when the failure was last seen, if an Event tells.
+    `image` is None when the reference is invalid. `told` is the message that tells of the failure, `failed_at` when it
+    was last seen, if an Event says so.
     """
 
     pod: Pod
@@ -63,13 +65,34 @@ class ImageUse:
     pull_secrets: PullSecrets
     matches: tuple[Covering, ...]
     failure: PullFailure | None = None
+    told: str = ""
     failed_at: datetime | None = None
     awaits_retry: bool = False
 
     @property
     def credential(self) -> str:
-        """The column of this image's registry; "" for an invalid reference."""
-        return f"registry/{self.image.registry}" if self.image else ""
+        """The column of this image's registry; "" for a reference that names none."""
+        return column("registry", self.image.registry) if self.image and self.image.registry else ""
+
+    @property
+    def wants_credential(self) -> bool:
+        """The pull fails now, a credential would or might end that, and the Pod has none that the kubelet would use.
+
+        A broken pull Secret fails every pull before a registry is asked, so nothing is known of what such a Pod wants.
+        """
+        return (
+            self.failure is not None
+            and self.failure.cause in _WANTS_CREDENTIAL
+            and not self.matches
+            and not self.pull_secrets.malformed
+            and bool(self.credential)
+        )
+
+
+#: Failures that a credential would end, or may end where the registry does not tell.
+_WANTS_CREDENTIAL: Final = frozenset(
+    {Cause.AUTH_MISSING, Cause.AUTH_DENIED, Cause.AUTH_EXPIRED, Cause.AUTH_OR_NOT_FOUND, Cause.PULL_SECRET_MISSING}
+)
 
 
 class Coverage:
@@ -93,20 +116,35 @@ class Coverage:
     @cached_property
     def referring(self) -> Mapping[str, tuple[str, ...]]:
         """Secret name → who names it as pull Secret: "ServiceAccount/x" and "Pod/y", Pods only while not finished."""
-        found: dict[str, list[str]] = {}
+        found: dict[str, dict[str, None]] = {}
         for account in self.snapshot.service_accounts.values():
             for name in account.image_pull_secrets:
-                found.setdefault(name, []).append(f"ServiceAccount/{account.name}")
+                found.setdefault(name, {})[f"ServiceAccount/{account.name}"] = None
         for pod in self.snapshot.pods:
-            if not pod.is_finished:
+            if pod.image_pull_secrets and not pod.is_finished:
                 for name in pod.image_pull_secrets:
-                    found.setdefault(name, []).append(f"Pod/{pod.name}")
-        return {name: tuple(dict.fromkeys(who)) for name, who in found.items()}
+                    found.setdefault(name, {})[f"Pod/{pod.name}"] = None
+        return {name: tuple(who) for name, who in found.items()}
+
+    def uses_naming(self, secret: str) -> tuple[ImageUse, ...]:
+        """The uses of Pods that name `secret` as a pull Secret."""
+        return tuple(self._by_secret.get(secret, ()))
+
+    @cached_property
+    def _by_secret(self) -> Mapping[str, list[ImageUse]]:
+        found: dict[str, list[ImageUse]] = {}
+        for use in self.uses:
+            for name in dict.fromkeys(use.pull_secrets.named):
+                found.setdefault(name, []).append(use)
+        return found
 
     def secrets_covering(self, image: str) -> tuple[Covering, ...]:
         """Entries of any readable pull Secret of this namespace, linked or not, that cover `image`."""
-        names = tuple(sorted(s.name for s in self.snapshot.secrets.values() if s.is_pull_secret and not s.malformed))
-        return self._lookup(names, image)
+        return self._lookup(self._readable, image)
+
+    @cached_property
+    def _readable(self) -> tuple[str, ...]:
+        return tuple(sorted(s.name for s in self.snapshot.secrets.values() if s.is_pull_secret and not s.malformed))
 
     def _uses_of(self, pod: Pod) -> Iterator[ImageUse]:
         named = pod.image_pull_secrets
@@ -117,7 +155,7 @@ class Coverage:
             except InvalidImage:
                 image = None
             matches = self._lookup(named, container.image) if image else ()
-            failure, failed_at = _failure(pod, container)
+            failure, told, failed_at = _failure(pod, container)
             yield ImageUse(
                 pod=pod,
                 container=container,
@@ -125,6 +163,7 @@ class Coverage:
                 pull_secrets=pull_secrets,
                 matches=matches,
                 failure=failure,
+                told=told,
                 failed_at=failed_at,
                 awaits_retry=failure is not None and self._awaits_retry(failure, failed_at, matches),
             )
@@ -133,14 +172,18 @@ class Coverage:
         known = self._keyrings.get(names)
         if known is None:
             secrets = self.snapshot.secrets
+            readable = "secrets" not in self.snapshot.unreadable
             present = [(i, secrets[name]) for i, name in enumerate(names) if name in secrets]
             pull_secrets = PullSecrets(
                 named=names,
-                missing=tuple(name for name in names if name not in secrets),
+                # A Secret that could not be looked for is not known to be missing.
+                missing=tuple(dict.fromkeys(name for name in names if name not in secrets)) if readable else (),
                 wrong_type=tuple(s.name for _, s in present if not s.is_pull_secret),
                 malformed=tuple(s.name for _, s in present if s.malformed),
             )
-            keyring = Keyring.from_entries((i, e) for i, s in present if s.is_pull_secret for e in s.entries)
+            keyring = Keyring.from_entries(
+                (i, Entry(e.raw_key, e.key, e.username, "")) for i, s in present if s.is_pull_secret for e in s.entries
+            )
             known = self._keyrings[names] = (pull_secrets, keyring)
         return known
 
@@ -159,7 +202,7 @@ class Coverage:
         return known
 
     def _awaits_retry(self, failure: PullFailure, failed_at: datetime | None, matches: tuple[Covering, ...]) -> bool:
-        """True when the failure is of a time before the credential that would be used now: the kubelet has not tried again.
+        """True when the failure is older than the credential that would be used now: the kubelet has not tried again.
 
         An anonymous failure although an entry with a user name matches can only be older than the Secret: the kubelet
         never pulls anonymously when an entry matches. A refusal is older if the Secret was made after it.
@@ -177,10 +220,10 @@ class Coverage:
         return secret.created_at if secret else None
 
 
-def _failure(pod: Pod, container: Container) -> tuple[PullFailure | None, datetime | None]:
+def _failure(pod: Pod, container: Container) -> tuple[PullFailure | None, str, datetime | None]:
     """The failing pull of a container: from its waiting message, else (kubelet < 1.32) from the Pod's Events."""
     if container.waiting_reason not in PULL_REASONS:
-        return None, None
+        return None, "", None
     failure = explain(container.message, container.waiting_reason)
     of_image = [e for e in pod.events if f'"{container.image}"' in e.message and e.reason in ("Failed", "BackOff")]
     failed_at = of_image[0].last_at if of_image else None
@@ -188,5 +231,5 @@ def _failure(pod: Pod, container: Container) -> tuple[PullFailure | None, dateti
         for event in of_image:
             told = explain(event.message, event.reason)
             if told.cause is not Cause.UNKNOWN:
-                return told, event.last_at
-    return failure, failed_at
+                return told, event.message, event.last_at
+    return failure, container.message, failed_at

@@ -12,7 +12,8 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -20,6 +21,11 @@ from scanner import raw
 
 ExpirySource = Literal["", "x509", "jwt", "ecr", "declared"]
 DECLARED_EXPIRY: Final = "credboard.dev/expires-at"
+SHORT_LIFETIME: Final = timedelta(days=2)
+#: In `CredentialKind.secret_types`: Secrets of every type are shown to the kind.
+ANY_TYPE: Final = "*"
+#: Longest name of a column that is made of what a cluster object holds.
+MAX_COLUMN: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +35,9 @@ class ParsedCredential:
     `credential` is its column of the matrix ("registry/quay.io", "tls", "token/kubernetes"); `part` says where in the
     Secret it stands (an auths key, a data key). `expires_at` is aware UTC; None means that no expiry is known, unless
     `never_expires` says that the credential itself promises to have none. `fingerprint` is a keyed hash: equal values
-    have equal fingerprints within one installation, and nothing can be computed back from it.
+    have equal fingerprints within one installation, and nothing can be computed back from it. `issued_at` is known of
+    some tokens only; with it a token of hours can be told from one of years. `flaw` says in words what is odd about
+    a credential that could be read.
     """
 
     kind: str
@@ -38,12 +46,36 @@ class ParsedCredential:
     username: str = ""
     expires_at: datetime | None = None
     expiry_source: ExpirySource = ""
+    issued_at: datetime | None = None
     never_expires: bool = False
     fingerprint: str = ""
+    flaw: str = ""
+
+    @property
+    def is_short_lived(self) -> bool:
+        """Issued for two days at most, as ECR's and bound tokens are; something has to renew it."""
+        return (
+            self.issued_at is not None
+            and self.expires_at is not None
+            and self.expires_at - self.issued_at <= SHORT_LIFETIME
+        )
 
 
 class Unparsable(Exception):
-    """A Secret claims to be of a kind and cannot be read as one. The text says what is wrong, never a value."""
+    """A Secret claims to be of a kind and cannot be read as one. The text says what is wrong, never a value.
+
+    `credential` is the column that the readable credential would have.
+    """
+
+    def __init__(self, words: str, *, credential: str = "") -> None:
+        super().__init__(words)
+        self.credential = credential
+
+
+def column(family: str, name: str) -> str:
+    """The column "family/name", safe to show whatever a cluster object put into `name`: one line, bounded."""
+    clean = "".join(character if character.isprintable() else "\ufffd" for character in name[:MAX_COLUMN])
+    return f"{family}/{clean}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +102,15 @@ class Field:
 
 
 Reader = Callable[[raw.Secret, Fingerprint], Iterable[ParsedCredential]]
+#: Field values, and under "registry" the registry at hand (a host as in the column) when one is, to Secret data.
 Builder = Callable[[Mapping[str, str]], dict[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialKind:
     """A way of being a credential. `secret_types` are the Secret types it reads; a Secret is shown to every kind of its
-    type. `build` turns field values into Secret data and raises `Unparsable` with words for the person who typed."""
+    type (`ANY_TYPE`: of all). `build` turns field values into Secret data and raises `Unparsable` with words for the
+    person who typed."""
 
     slug: str
     label: str
@@ -118,6 +152,7 @@ def credential_kind(
     return register
 
 
+@cache
 def credential_kinds() -> Mapping[str, CredentialKind]:
     """All kinds by slug: the files of `scanner/credentials/`."""
     package = importlib.import_module("scanner.credentials")

@@ -21,13 +21,13 @@ class Raw(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
     """Base of all structs here: immutable, invisible to the garbage collector, camelCase on the wire."""
 
 
-class OwnerReference(Raw):
+class OwnerReference(Raw, frozen=True, kw_only=True):
     kind: str = ""
     name: str = ""
     controller: bool | None = None
 
 
-class ObjectMeta(Raw):
+class ObjectMeta(Raw, frozen=True, kw_only=True):
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -38,16 +38,16 @@ class ObjectMeta(Raw):
     owner_references: list[OwnerReference] | None = None
 
 
-class NamespaceStatus(Raw):
+class NamespaceStatus(Raw, frozen=True, kw_only=True):
     phase: str = ""
 
 
-class Namespace(Raw):
+class Namespace(Raw, frozen=True, kw_only=True):
     metadata: ObjectMeta
     status: NamespaceStatus | None = None
 
 
-class Secret(Raw):
+class Secret(Raw, frozen=True, kw_only=True):
     metadata: ObjectMeta
     type: str = "Opaque"
     data: dict[str, bytes] | None = None
@@ -56,77 +56,77 @@ class Secret(Raw):
         return f"Secret({self.metadata.namespace}/{self.metadata.name})"
 
 
-class LocalObjectReference(Raw):
+class LocalObjectReference(Raw, frozen=True, kw_only=True):
     name: str = ""
 
 
-class ServiceAccount(Raw):
+class ServiceAccount(Raw, frozen=True, kw_only=True):
     metadata: ObjectMeta
     image_pull_secrets: list[LocalObjectReference] | None = None
     secrets: list[LocalObjectReference] | None = None
 
 
-class SecretKeySelector(Raw):
+class SecretKeySelector(Raw, frozen=True, kw_only=True):
     name: str = ""
     key: str = ""
     optional: bool | None = None
 
 
-class EnvVarSource(Raw):
+class EnvVarSource(Raw, frozen=True, kw_only=True):
     secret_key_ref: SecretKeySelector | None = None
 
 
-class EnvVar(Raw):
+class EnvVar(Raw, frozen=True, kw_only=True):
     value_from: EnvVarSource | None = None
 
 
-class SecretEnvSource(Raw):
+class SecretEnvSource(Raw, frozen=True, kw_only=True):
     name: str = ""
     optional: bool | None = None
 
 
-class EnvFromSource(Raw):
+class EnvFromSource(Raw, frozen=True, kw_only=True):
     secret_ref: SecretEnvSource | None = None
 
 
-class Container(Raw):
+class Container(Raw, frozen=True, kw_only=True):
     name: str = ""
     image: str = ""
     env: list[EnvVar] | None = None
     env_from: list[EnvFromSource] | None = None
 
 
-class KeyToPath(Raw):
+class KeyToPath(Raw, frozen=True, kw_only=True):
     key: str = ""
 
 
-class SecretVolumeSource(Raw):
+class SecretVolumeSource(Raw, frozen=True, kw_only=True):
     secret_name: str = ""
     items: list[KeyToPath] | None = None
     optional: bool | None = None
 
 
-class SecretProjection(Raw):
+class SecretProjection(Raw, frozen=True, kw_only=True):
     name: str = ""
     items: list[KeyToPath] | None = None
     optional: bool | None = None
 
 
-class VolumeProjection(Raw):
+class VolumeProjection(Raw, frozen=True, kw_only=True):
     secret: SecretProjection | None = None
 
 
-class ProjectedVolumeSource(Raw):
+class ProjectedVolumeSource(Raw, frozen=True, kw_only=True):
     sources: list[VolumeProjection] | None = None
 
 
-class Volume(Raw):
+class Volume(Raw, frozen=True, kw_only=True):
     name: str = ""
     secret: SecretVolumeSource | None = None
     projected: ProjectedVolumeSource | None = None
 
 
-class PodSpec(Raw):
+class PodSpec(Raw, frozen=True, kw_only=True):
     containers: list[Container] | None = None
     init_containers: list[Container] | None = None
     ephemeral_containers: list[Container] | None = None
@@ -135,57 +135,57 @@ class PodSpec(Raw):
     service_account_name: str = ""
 
 
-class Waiting(Raw):
+class Waiting(Raw, frozen=True, kw_only=True):
     reason: str = ""
     message: str = ""
 
 
-class Running(Raw):
+class Running(Raw, frozen=True, kw_only=True):
     started_at: datetime | None = None
 
 
-class Terminated(Raw):
+class Terminated(Raw, frozen=True, kw_only=True):
     started_at: datetime | None = None
 
 
-class ContainerState(Raw):
+class ContainerState(Raw, frozen=True, kw_only=True):
     waiting: Waiting | None = None
     running: Running | None = None
     terminated: Terminated | None = None
 
 
-class ContainerStatus(Raw):
+class ContainerStatus(Raw, frozen=True, kw_only=True):
     name: str = ""
     image_id: str = msgspec.field(default="", name="imageID")
     state: ContainerState | None = None
     last_state: ContainerState | None = None
 
 
-class PodStatus(Raw):
+class PodStatus(Raw, frozen=True, kw_only=True):
     phase: str = ""
     container_statuses: list[ContainerStatus] | None = None
     init_container_statuses: list[ContainerStatus] | None = None
     ephemeral_container_statuses: list[ContainerStatus] | None = None
 
 
-class Pod(Raw):
+class Pod(Raw, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: PodSpec
     status: PodStatus | None = None
 
 
-class ObjectReference(Raw):
+class ObjectReference(Raw, frozen=True, kw_only=True):
     kind: str = ""
     name: str = ""
     uid: str = ""
 
 
-class EventSeries(Raw):
+class EventSeries(Raw, frozen=True, kw_only=True):
     count: int = 0
     last_observed_time: datetime | None = None
 
 
-class Event(Raw):
+class Event(Raw, frozen=True, kw_only=True):
     metadata: ObjectMeta
     involved_object: ObjectReference
     type: str = ""
@@ -197,17 +197,17 @@ class Event(Raw):
     series: EventSeries | None = None
 
 
-class Subject(Raw):
+class Subject(Raw, frozen=True, kw_only=True):
     kind: str = ""
     name: str = ""
 
 
-class RoleRef(Raw):
+class RoleRef(Raw, frozen=True, kw_only=True):
     kind: str = ""
     name: str = ""
 
 
-class RoleBinding(Raw):
+class RoleBinding(Raw, frozen=True, kw_only=True):
     metadata: ObjectMeta
     subjects: list[Subject] | None = None
     role_ref: RoleRef

@@ -1,24 +1,50 @@
 """One namespace as a scan saw it: immutable, and free of secret values.
 
-`build_snapshot` is where the bytes of Secrets stop. No type of this module, nor any that is built from it, can hold one.
+`build_snapshot` is where the bytes of Secrets stop. No type of this module, nor any built from it, can hold one.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from secrets import token_bytes
 from types import MappingProxyType
 from typing import Final, Literal
 
 from scanner import raw
-from scanner.credential import CredentialKind, Fingerprint, ParsedCredential, Unparsable, credential_kinds
-from scanner.docker_config import Entry, MalformedPullSecret, parse_entries
-from scanner.keyring import Keyring
+from scanner.credential import (
+    ANY_TYPE,
+    DECLARED_EXPIRY,
+    CredentialKind,
+    Fingerprint,
+    ParsedCredential,
+    Unparsable,
+    credential_kinds,
+)
+from scanner.docker_config import DATA_KEYS, MalformedPullSecret, parse_entries
+from scanner.elsewhere import Elsewhere, Place
 
-PULL_SECRET_TYPES: Final = frozenset({"kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"})
+__all__ = [
+    "Container",
+    "Elsewhere",
+    "Event",
+    "Owner",
+    "Place",
+    "Pod",
+    "PullEntry",
+    "Secret",
+    "SecretReference",
+    "ServiceAccount",
+    "Snapshot",
+    "Unread",
+    "build_snapshot",
+]
+
+PULL_SECRET_TYPES: Final = frozenset(DATA_KEYS)
 OWNER_ANNOTATION: Final = "credboard.dev/owner"
 KUBEFLOW_OWNER_ANNOTATION: Final = "owner"
 KUBEFLOW_LABEL: Final = ("app.kubernetes.io/part-of", "kubeflow-profile")
@@ -36,19 +62,38 @@ class Owner:
     source: Literal["profile", "annotation", "rolebinding"]
 
 
+@dataclass(frozen=True, slots=True)
+class PullEntry:
+    """A docker config entry (`docker_config.Entry`) in a type that has no place for a password."""
+
+    key: str | None
+    username: str
+    raw_key: str
+    dropped: str | None = None
+    ignored_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A credential that could not be read, and why in words. `credential` is the column it would have had, if known."""
+
+    credential: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
     """`entries` are the docker config entries without passwords; `malformed` says why the kubelet cannot read this pull
-    Secret ("" when it can); `unparsable` says the same of the credential kinds that tried."""
+    Secret ("" when it can); `unparsable` what the credential kinds could not read of it."""
 
     name: str
     type: str
     keys: frozenset[str]
     created_at: datetime | None = None
     credentials: tuple[ParsedCredential, ...] = ()
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[PullEntry, ...] = ()
     malformed: str = ""
-    unparsable: str = ""
+    unparsable: tuple[Unread, ...] = ()
 
     @property
     def is_pull_secret(self) -> bool:
@@ -110,6 +155,11 @@ class Pod:
     def is_finished(self) -> bool:
         return self.phase in ("Succeeded", "Failed")
 
+    @property
+    def has_started(self) -> bool:
+        """Every container ran at least once, so neither an image nor a Secret is missing where the Pod is now."""
+        return all(container.started or container.role == "ephemeral" for container in self.containers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
@@ -127,63 +177,12 @@ class Snapshot:
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def pull_secret_keys(self) -> dict[str, list[str]]:
-        """Names of the readable pull Secrets here with their normalised auths keys: what `Elsewhere` needs of a namespace."""
+        """Names of the readable pull Secrets here with their normalised keys: what `Elsewhere` needs of a namespace."""
         return {
             secret.name: sorted({entry.key for entry in secret.entries if entry.key})
             for secret in self.secrets.values()
             if secret.is_pull_secret and not secret.malformed
         }
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    namespace: str
-    secret: str
-
-
-class Elsewhere:
-    """The pull Secrets of all namespaces by name and by what they cover, to say "it exists in kubeflow".
-
-    Holds names and registry keys only. Whether a person may be told a place is decided where it is shown.
-    """
-
-    def __init__(self) -> None:
-        self._by_name: defaultdict[str, list[Place]] = defaultdict(list)
-        self._by_key: defaultdict[str, list[Place]] = defaultdict(list)
-        self._keys_of: dict[Place, list[str]] = {}
-        self._keyring: Keyring | None = None
-
-    def add(self, namespace: str, pull_secrets: Mapping[str, Iterable[str]]) -> None:
-        """`pull_secrets` as `Snapshot.pull_secret_keys` gives it."""
-        for name, keys in pull_secrets.items():
-            place = Place(namespace, name)
-            self._keys_of[place] = list(keys)
-            self._by_name[name].append(place)
-            for key in self._keys_of[place]:
-                self._by_key[key].append(place)
-        self._keyring = None
-
-    def named(self, secret: str, *, besides: str) -> list[Place]:
-        """Places of pull Secrets called `secret` outside the namespace `besides`."""
-        return sorted(place for place in self._by_name.get(secret, ()) if place.namespace != besides)
-
-    def covering(self, image: str, *, besides: str) -> list[Place]:
-        """Places of pull Secrets with a key that covers `image`, outside the namespace `besides`."""
-        if self._keyring is None:
-            entries = [Entry(raw_key=key, key=key, username="", password="") for key in self._by_key]
-            self._keyring = Keyring.from_entries((0, entry) for entry in entries)
-        return sorted(
-            {
-                place
-                for match in self._keyring.lookup(image)
-                for place in self._by_key[match.key]
-                if place.namespace != besides
-            }
-        )
-
-    def keys_of(self, place: Place) -> list[str]:
-        """The normalised auths keys of the pull Secret at `place`."""
-        return self._keys_of.get(place, [])
 
 
 def build_snapshot(objects: raw.NamespaceObjects, *, fingerprint: Fingerprint) -> Snapshot:
@@ -235,35 +234,84 @@ def _owner_claims(objects: raw.NamespaceObjects) -> Iterator[Owner]:
 
 @cache
 def _kinds_of_type(secret_type: str) -> tuple[CredentialKind, ...]:
-    return tuple(kind for kind in credential_kinds().values() if secret_type in kind.secret_types)
+    kinds = credential_kinds().values()
+    return tuple(kind for kind in kinds if secret_type in kind.secret_types or ANY_TYPE in kind.secret_types)
 
 
 def _secret(secret: raw.Secret, fingerprint: Fingerprint) -> Secret:
-    entries: tuple[Entry, ...] = ()
-    malformed = unparsable = ""
+    entries: tuple[PullEntry, ...] = ()
+    malformed = ""
+    credentials: tuple[ParsedCredential, ...]
+    unparsable: tuple[Unread, ...]
     if secret.type in PULL_SECRET_TYPES:
-        try:
-            parsed = parse_entries(secret.type, secret.data or {})
-        except MalformedPullSecret as error:
-            malformed = error.reason
-        else:
-            entries = tuple(replace(entry, password="") for entry in parsed)
-    credentials: list[ParsedCredential] = []
-    for kind in _kinds_of_type(secret.type):
-        try:
-            credentials += kind.read(secret, fingerprint)
-        except Unparsable as error:
-            unparsable = str(error)
+        entries, malformed, credentials, unparsable = _pull_secret(secret, fingerprint)
+    else:
+        credentials, unparsable = _credentials(secret, fingerprint)
     return Secret(
         name=secret.metadata.name,
         type=secret.type,
         keys=frozenset(secret.data or ()),
         created_at=secret.metadata.creation_timestamp,
-        credentials=tuple(credentials),
+        credentials=credentials,
         entries=entries,
         malformed=malformed,
         unparsable=unparsable,
     )
+
+
+def _credentials(
+    secret: raw.Secret, fingerprint: Fingerprint
+) -> tuple[tuple[ParsedCredential, ...], tuple[Unread, ...]]:
+    credentials: list[ParsedCredential] = []
+    unparsable: list[Unread] = []
+    # A type that is made up for one Secret must not fill the cache of kinds.
+    kinds = _kinds_of_type(secret.type if secret.type in _KNOWN_TYPES else "")
+    for kind in kinds:
+        try:
+            credentials += kind.read(secret, fingerprint)
+        except Unparsable as error:
+            unparsable.append(Unread(error.credential, str(error)))
+    return tuple(credentials), tuple(unparsable)
+
+
+_KNOWN_TYPES: Final = frozenset(t for kind in credential_kinds().values() for t in kind.secret_types)
+
+PullSecretReading = tuple[tuple[PullEntry, ...], str, tuple[ParsedCredential, ...], tuple[Unread, ...]]
+
+# The same pull Secret lies in hundreds of namespaces; it is read once. The memory is keyed by a hash under a key that
+# lives as long as the process, and what it holds has no value in it.
+_memory: dict[bytes, PullSecretReading] = {}
+_MEMORY_SIZE: Final = 4096
+_memory_key: Final = token_bytes(32)
+
+
+def _pull_secret(secret: raw.Secret, fingerprint: Fingerprint) -> PullSecretReading:
+    data = secret.data or {}
+    declared = (secret.metadata.annotations or {}).get(DECLARED_EXPIRY)
+    # An unreadable declaration is reported under the Secret's own name, so with one the name is part of what is read.
+    name = "" if declared is None else secret.metadata.name
+    digest = hashlib.blake2b(key=_memory_key, digest_size=32)
+    for part in (fingerprint.key, secret.type.encode(), repr((declared, name)).encode("utf-8", "backslashreplace")):
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    digest.update(data.get(DATA_KEYS[secret.type], b""))
+    key = digest.digest()
+    known = _memory.get(key)
+    if known is None:
+        entries: tuple[PullEntry, ...] = ()
+        malformed = ""
+        try:
+            entries = tuple(
+                PullEntry(e.key, e.username, e.raw_key, e.dropped, e.ignored_fields)
+                for e in parse_entries(secret.type, data)
+            )
+        except MalformedPullSecret as error:
+            malformed = error.reason
+        known = (entries, malformed, *_credentials(secret, fingerprint))
+        if len(_memory) >= _MEMORY_SIZE:
+            _memory.clear()
+        _memory[key] = known
+    return known
 
 
 def _service_account(account: raw.ServiceAccount) -> ServiceAccount:

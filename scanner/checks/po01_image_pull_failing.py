@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from scanner.check import Context, Problem, Status, check
+from scanner.coverage import ImageUse
+from scanner.pull_failure import Cause, PullFailure
+from scanner.words import listed, shown, without_secrets
+
+#: Worst first: what a credential can repair, what the registry or the way to it has, everything else.
+_CREDENTIAL: Final = (
+    Cause.AUTH_EXPIRED,
+    Cause.AUTH_DENIED,
+    Cause.AUTH_MISSING,
+    Cause.PULL_SECRET_MISSING,
+    Cause.AUTH_OR_NOT_FOUND,
+)
+_UNREACHABLE: Final = (
+    Cause.DNS,
+    Cause.CONN_REFUSED,
+    Cause.CONN_TIMEOUT,
+    Cause.CONN_BROKEN,
+    Cause.PROXY,
+    Cause.TLS_UNTRUSTED,
+    Cause.TLS_EXPIRED,
+    Cause.TLS_NAME,
+    Cause.PLAIN_HTTP,
+    Cause.REGISTRY_ERROR,
+)
+_OF_REGISTRY: Final = (*_CREDENTIAL, *_UNREACHABLE, Cause.RATE_LIMIT, Cause.GEO_OR_IP_BLOCK, Cause.UNKNOWN)
+_UNAUTHORIZED: Final = re.compile(
+    r"\b401\b|unauthori[sz]ed|authentication required|incorrect username or password|invalid.(?:username|credential)",
+    re.IGNORECASE,
+)
+
+
+@check("PO01", "image-pull-failing", needs={"pods"})
+def image_pull_failing(context: Context) -> Iterator[Problem]:
+    """A Pod cannot start because one of its images cannot be pulled.
+
+    Why it matters: the container does not run, and the message in its status rarely says whose fault that is. The cause
+    named here is read from that message; where it can have several, the others are named, too.
+    How to fix: as the cause says. A wrong image name, an unknown platform or an unreachable registry is not repaired by
+    a new credential.
+    """
+    worst: dict[str, ImageUse] = {}
+    for use in context.coverage.failing:
+        known = worst.get(use.pod.name)
+        if known is None or _badness(use) > _badness(known):
+            worst[use.pod.name] = use
+    for use in worst.values():
+        if use.failure:
+            yield _problem(use, use.failure)
+
+
+def _badness(use: ImageUse) -> tuple[bool, int]:
+    cause = use.failure.cause if use.failure else Cause.UNKNOWN
+    rank = _OF_REGISTRY.index(cause) if cause in _OF_REGISTRY else len(_OF_REGISTRY)
+    return (not use.awaits_retry, -rank)
+
+
+def _problem(use: ImageUse, failure: PullFailure) -> Problem:
+    raw = without_secrets(use.told)
+    details = {
+        "pods": [use.pod.name],
+        "pod_count": 1,
+        "container": use.container.name,
+        "image": shown(use.container.image, 500),
+        "controller": use.pod.controller,
+        "cause": str(failure.cause),
+        "label": failure.cause.label,
+        "advice": failure.cause.advice,
+        "alternatives": [str(cause) for cause in failure.alternatives],
+        "credentials_used": failure.credentials_used,
+        "raw": raw,
+    }
+    subject = f"Pod {shown(use.pod.name)} cannot pull {shown(use.container.image)}"
+    if use.awaits_retry:
+        secrets = list(dict.fromkeys(match.secret for match in use.matches))
+        return Problem(
+            object=f"Pod/{use.pod.name}",
+            status=Status.WARNING,
+            reason="failing",
+            message=f"Pod {shown(use.pod.name)} was pulled for before Secret {listed(secrets)} was there; "
+            "the kubelet tries again by itself.",
+            details={**details, "secret": secrets[0], "awaits_retry": True},
+        )
+    told = shown(without_secrets(failure.detail, 300), 300).rstrip(".") if failure.detail else failure.cause.label
+    return Problem(
+        object=f"Pod/{use.pod.name}",
+        status=Status.CRITICAL,
+        reason=_reason(use, failure, raw),
+        message=f"{subject}: {told}.",
+        credential=use.credential if failure.cause in _OF_REGISTRY else "",
+        details=details,
+    )
+
+
+def _reason(use: ImageUse, failure: PullFailure, raw: str) -> str:
+    cause = failure.cause
+    if cause in _UNREACHABLE:
+        return "unreachable"
+    if cause is Cause.AUTH_EXPIRED:
+        return "expired"
+    if cause in (Cause.AUTH_MISSING, Cause.PULL_SECRET_MISSING):
+        return "missing"
+    if cause in (Cause.AUTH_DENIED, Cause.AUTH_OR_NOT_FOUND):
+        if failure.credentials_used is False or (cause is Cause.AUTH_OR_NOT_FOUND and not use.matches):
+            return "missing"
+        # "denied" alone may stand beside a 401; what says 403 in words or number is about rights.
+        return "rejected" if _UNAUTHORIZED.search(raw) and not re.search(r"\b403\b|forbidden", raw, re.I) else "denied"
+    return "failing"

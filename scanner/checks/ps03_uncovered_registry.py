@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scanner.check import Context, Problem, Status, check
+from scanner.coverage import ImageUse
+from scanner.pull_failure import Cause
+from scanner.words import of_kind, shown, verb
+
+
+@check("PS03", "uncovered-registry", needs={"secrets", "pods"})
+def uncovered_registry(context: Context) -> Iterator[Problem]:
+    """No pull Secret of a Pod has a key for an image that cannot be pulled without one.
+
+    Why it matters: without a key that matches the image's registry, port and path, the kubelet pulls anonymously. Keys
+    are compared to the letter: ports have no default, and an entry for docker.io hides the one for index.docker.io.
+    How to fix: create a pull Secret for this registry in this Namespace, name it in imagePullSecrets of the Pods'
+    ServiceAccount, and make the Pods again.
+    """
+    grouped: dict[str, list[ImageUse]] = {}
+    for use in context.coverage.uses:
+        if _is_uncovered(context, use):
+            grouped.setdefault(use.credential, []).append(use)
+    for credential, uses in grouped.items():
+        yield _problem(credential, uses)
+
+
+def _is_uncovered(context: Context, use: ImageUse) -> bool:
+    if use.matches or not use.credential or use.pull_secrets.missing or use.pull_secrets.malformed:
+        return False  # a named Secret that is missing or broken is its own problem: PS01, PS02
+    if use.wants_credential:
+        return not context.coverage.secrets_covering(use.container.image)  # else it is unlinked: PS04
+    return use.image is not None and use.image.registry in context.policy.required_registries
+
+
+def _problem(credential: str, uses: list[ImageUse]) -> Problem:
+    failing = [use for use in uses if use.wants_credential]
+    registry = shown(credential.removeprefix("registry/"))
+    pods = list(dict.fromkeys(use.pod.name for use in failing or uses))
+    named = list(dict.fromkeys(name for use in uses for name in use.pull_secrets.named))
+    if failing:
+        what = "cannot pull without a credential"
+        open_question = all(use.failure and use.failure.cause is Cause.AUTH_OR_NOT_FOUND for use in failing)
+        doubt = "; the registry does not say whether the name is right" if open_question else ""
+    else:
+        what = verb(pods, "uses", "use") + " it without the credential that is required"
+        doubt = ""
+    how = "and the pull Secrets of its Pods have no key that matches" if named else "and its Pods name no pull Secret"
+    is_latent = not failing and all(use.pod.has_started for use in uses)
+    first = (failing or uses)[0]
+    return Problem(
+        object=f"Registry/{registry}",
+        status=Status.WARNING if is_latent else Status.CRITICAL,
+        reason="latent" if is_latent else "missing",
+        message=f"{of_kind('Pod', pods)} {what} from {registry}, {how}{doubt}."
+        if failing
+        else f"{of_kind('Pod', pods)} {what}: {registry}, {how}.",
+        credential=credential,
+        details={
+            "image": shown(first.container.image, 500),
+            "pods": pods[:50],
+            "pod_count": len(pods),
+            "secrets": named[:20],
+            "cause": str(first.failure.cause) if first.failure else "",
+        },
+    )

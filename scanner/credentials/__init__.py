@@ -1,0 +1,1 @@
+"""The credential kinds, one file each; see `scanner.credential`."""

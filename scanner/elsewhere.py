@@ -1,0 +1,91 @@
+"""What lies in the other namespaces: the pull Secrets of a cluster by name and by what they cover."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+
+from scanner.credentials.docker_registry import registry_of_key
+from scanner.keyring import Entry, Keyring
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    namespace: str
+    secret: str
+
+
+_in_order = attrgetter("namespace", "secret")
+
+
+class Elsewhere:
+    """The pull Secrets of all namespaces by name and by what they cover, to say "it exists in kubeflow".
+
+    Holds names and registry keys only. Whether a person may be told a place is decided where it is shown.
+    The lists that its methods return are in order and not to be changed.
+    """
+
+    def __init__(self) -> None:
+        self._by_name: defaultdict[str, list[Place]] = defaultdict(list)
+        self._by_key: defaultdict[str, list[Place]] = defaultdict(list)
+        self._keys_of: dict[Place, list[str]] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._keyring: Keyring | None = None
+        self._named: dict[str, list[Place]] = {}
+        self._covering: dict[tuple[str, ...], list[Place]] = {}
+        self._registries: dict[str, tuple[str, ...]] = {}
+
+    def add(self, namespace: str, pull_secrets: Mapping[str, Iterable[str]]) -> None:
+        """`pull_secrets` as `Snapshot.pull_secret_keys` gives it."""
+        for name, keys in pull_secrets.items():
+            place = Place(namespace, name)
+            self._keys_of[place] = list(keys)
+            self._by_name[name].append(place)
+            for key in self._keys_of[place]:
+                self._by_key[key].append(place)
+        self._forget()
+
+    def named(self, secret: str, *, besides: str) -> list[Place]:
+        """Places of pull Secrets called `secret` outside the namespace `besides`."""
+        places = self._named.get(secret)
+        if places is None:
+            places = self._named[secret] = sorted(self._by_name.get(secret, ()), key=_in_order)
+        return _without(places, besides)
+
+    def covering(self, image: str, *, besides: str) -> list[Place]:
+        """Places of pull Secrets with a key that covers `image`, outside the namespace `besides`."""
+        if self._keyring is None:
+            self._keyring = Keyring.from_entries((0, Entry(key, key, "", "")) for key in self._by_key)
+        keys = tuple(sorted({match.key for match in self._keyring.lookup(image)}))
+        places = self._covering.get(keys)
+        if places is None:
+            found = {place for key in keys for place in self._by_key[key]}
+            places = self._covering[keys] = sorted(found, key=_in_order)
+        return _without(places, besides)
+
+    def keys_of(self, place: Place) -> list[str]:
+        """The normalised auths keys of the pull Secret at `place`."""
+        return self._keys_of.get(place, [])
+
+    def registries_of(self, secret: str) -> tuple[str, ...]:
+        """The registries that pull Secrets called `secret` are for, where all of them agree; () where they do not."""
+        known = self._registries.get(secret)
+        if known is None:
+            opinions = {
+                tuple(sorted({registry_of_key(key) for key in self.keys_of(place)}))
+                for place in self.named(secret, besides="")
+            }
+            known = self._registries[secret] = opinions.pop() if len(opinions) == 1 else ()
+        return known
+
+
+def _without(places: list[Place], namespace: str) -> list[Place]:
+    start = end = bisect_left(places, Place(namespace, ""))
+    while end < len(places) and places[end].namespace == namespace:
+        end += 1
+    return places if start == end else places[:start] + places[end:]

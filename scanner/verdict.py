@@ -1,0 +1,342 @@
+"""What a scan says of a namespace: results and coverage made into one cell for each credential that is needed there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from scanner import raw
+from scanner.chain import Step, chain_of_link, chain_of_use
+from scanner.check import Context, Result, Status, rank, run_checks
+from scanner.coverage import Covering, ImageUse
+from scanner.credential import Fingerprint, ParsedCredential, column
+from scanner.credentials.docker_registry import registry_of_key
+from scanner.elsewhere import Elsewhere, Place
+from scanner.policy import Policy
+from scanner.snapshot import Secret, Snapshot, build_snapshot
+
+__all__ = ["Cell", "Step", "Verdict", "judge", "judge_all"]
+
+#: Without one of these no namespace can be called well.
+ESSENTIAL: Final = frozenset({"secrets", "pods", "serviceaccounts"})
+MAX_PODS: Final = 50
+#: Of results with the same status, those of the family that explains more come first: what is wrong with the Secret
+#: before what the Pod says of it.
+_FAMILIES: Final = ("PS", "RG", "TK", "CE", "KF", "KS", "RQ", "HY", "PO")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A credential that the namespace needs. `verified` is "pod" when a Pod pulled with it since its Secret was made.
+
+    `secret` is the one that covers ("" when none does); `pods` those affected, or that use it when all is well, at
+    most 50 of `pod_count`; `details` the facts of the worst result with its `code` and `message`, and `elsewhere`, to
+    be filtered by what the reader may see.
+    """
+
+    credential: str
+    status: Status
+    reason: str
+    expires_at: datetime | None = None
+    expiry_source: str = ""
+    verified: str = ""
+    secret: str = ""
+    pods: tuple[str, ...] = ()
+    pod_count: int = 0
+    chain: tuple[Step, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`status` is the worst of cells and findings, and unknown at least where something essential could not be read.
+
+    `unasked` maps codes of checks without a whole answer to why: what they found before must stand.
+    """
+
+    snapshot: Snapshot
+    status: Status
+    reason: str
+    cells: tuple[Cell, ...]
+    findings: tuple[Result, ...]
+    unasked: Mapping[str, str]
+
+
+def judge(context: Context, *, strict: bool = False) -> Verdict:
+    """Ask all checks about `context` and draw the cells. With `strict` (tests) a check that raises is raised."""
+    results = run_checks(context, strict=strict)
+    cells = _Cells(context, results.found).all()
+    candidates = [(cell.status, cell.reason) for cell in cells]
+    candidates += [(result.status, result.reason) for result in sorted(results.found, key=_order)]
+    if ESSENTIAL & context.snapshot.unreadable.keys() or results.unasked:
+        candidates.append((Status.UNKNOWN, "not-checked"))
+    status, reason = max(candidates, key=lambda one: rank(one[0]), default=(Status.OK, ""))
+    return Verdict(
+        snapshot=context.snapshot,
+        status=status,
+        reason="" if status is Status.OK else reason,
+        cells=cells,
+        findings=results.found,
+        unasked=results.unasked,
+    )
+
+
+class _NotYet(Elsewhere):
+    """Stands in while the index is being built, and remembers whether anybody asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_asked = False
+
+    def named(self, secret: str, *, besides: str) -> list[Place]:
+        self.was_asked = True
+        return []
+
+    def covering(self, image: str, *, besides: str) -> list[Place]:
+        self.was_asked = True
+        return []
+
+    def registries_of(self, secret: str) -> tuple[str, ...]:
+        self.was_asked = True
+        return ()
+
+
+def judge_all(
+    objects: Iterable[raw.NamespaceObjects],
+    *,
+    policy: Policy,
+    now: datetime,
+    fingerprint: Fingerprint,
+    elsewhere: Elsewhere | None = None,
+) -> Iterator[Verdict]:
+    """Judge namespaces as they come. With `elsewhere` each verdict follows at once.
+
+    Without, the index of pull Secrets is built on the way, and the namespaces of which a check asked what is elsewhere
+    come last, in order. Only their snapshots are held until then.
+    """
+    index = Elsewhere()
+    deferred: list[Snapshot] = []
+    for one in objects:
+        snapshot = build_snapshot(one, fingerprint=fingerprint)
+        if elsewhere is not None:
+            yield judge(Context(snapshot=snapshot, policy=policy, now=now, elsewhere=elsewhere))
+            continue
+        if keys := snapshot.pull_secret_keys():
+            index.add(snapshot.name, keys)
+        not_yet = _NotYet()
+        verdict = judge(Context(snapshot=snapshot, policy=policy, now=now, elsewhere=not_yet))
+        if not_yet.was_asked:
+            deferred.append(snapshot)
+        else:
+            yield verdict
+    for snapshot in deferred:
+        yield judge(Context(snapshot=snapshot, policy=policy, now=now, elsewhere=index))
+
+
+def _order(result: Result) -> tuple[int, int, str]:
+    family = result.code[:2]
+    return (-rank(result.status), _FAMILIES.index(family) if family in _FAMILIES else len(_FAMILIES), result.code)
+
+
+class _Cells:
+    """The cells of one namespace while they are drawn."""
+
+    def __init__(self, context: Context, results: Iterable[Result]) -> None:
+        self.context = context
+        self.results: dict[str, list[Result]] = {}
+        for result in results:
+            if result.credential:
+                self.results.setdefault(result.credential, []).append(result)
+        self.uses: dict[str, list[ImageUse]] = {}
+        self.links: dict[str, list[tuple[Secret, str]]] = {}
+        self.stored: dict[str, list[tuple[Secret, ParsedCredential]]] = {}
+        self.unread: dict[str, list[tuple[Secret, str]]] = {}
+        self.needed = dict.fromkeys(self.results)
+        self._find_uses()
+        self._find_links()
+        self._find_stored()
+
+    def all(self) -> tuple[Cell, ...]:
+        cells = [
+            self._registry(credential) if credential.startswith("registry/") else self._other(credential)
+            for credential in self.needed
+        ]
+        cells.sort(key=lambda cell: (-rank(cell.status), cell.credential))
+        return tuple(cells)
+
+    def _find_uses(self) -> None:
+        no_secrets = "secrets" in self.context.snapshot.unreadable
+        for use in self.context.coverage.uses:
+            if credential := use.credential:
+                self.uses.setdefault(credential, []).append(use)
+                if use.matches or (no_secrets and use.pull_secrets.named):
+                    self.needed[credential] = None
+
+    def _find_links(self) -> None:
+        matched = {(m.secret, m.key) for uses in self.uses.values() for use in uses for m in use.matches}
+        for name in self.context.coverage.referring:
+            secret = self.context.snapshot.secrets.get(name)
+            if secret is None or not secret.is_pull_secret:
+                continue
+            for entry in secret.entries:
+                key = entry.key
+                # A dockercfg Secret with a whole config.json in it has one key, "auths": see PS02.
+                if key is None or (key == "auths" and secret.type == "kubernetes.io/dockercfg"):
+                    continue
+                registry = registry_of_key(key)
+                # A pattern is shown by the registries that it is used for, where there are any.
+                if (name, key) in matched and ("*" in registry or "[" in registry):
+                    continue
+                credential = column("registry", registry)
+                self.links.setdefault(credential, []).append((secret, key))
+                self.needed[credential] = None
+
+    def _find_stored(self) -> None:
+        for secret in self.context.snapshot.secrets.values():
+            if not secret.is_pull_secret:
+                for parsed in secret.credentials:
+                    self.stored.setdefault(parsed.credential, []).append((secret, parsed))
+                    self.needed[parsed.credential] = None
+            for unread in secret.unparsable:
+                if unread.credential:
+                    self.unread.setdefault(unread.credential, []).append((secret, unread.reason))
+                    self.needed[unread.credential] = None
+
+    def _registry(self, credential: str) -> Cell:
+        uses = self.uses.get(credential, [])
+        matched = [use for use in uses if use.matches]
+        links = self.links.get(credential, [])
+        results = sorted(self.results.get(credential, ()), key=_order)
+        status, reason = Status.OK, "covered"
+        if not {"secrets", "pods"}.isdisjoint(self.context.snapshot.unreadable):
+            status, reason = Status.UNKNOWN, "not-checked"
+        status, reason, details = _judged(status, reason, results)
+        entries = list(dict.fromkeys((m.secret, m.key) for use in matched for m in use.matches))
+        entries = entries or [(secret.name, key) for secret, key in links]
+        expires_at, source, flaw = self._expiry(entries)
+        verified = "pod" if any(self._is_proof(use) for use in matched) else ""
+        if flaw:
+            details["flaw"] = flaw
+            if status is Status.OK and not verified:
+                status, reason = Status.WARNING, "malformed"
+        pods, pod_count = _affected(results) if results else _pods(matched or uses)
+        return Cell(
+            credential=credential,
+            status=status,
+            reason=reason,
+            expires_at=expires_at,
+            expiry_source=source,
+            verified=verified if status in (Status.OK, Status.WARNING) else "",
+            secret=entries[0][0] if entries else "",
+            pods=pods,
+            pod_count=pod_count,
+            chain=self._chain(credential, uses, results),
+            details=details,
+        )
+
+    def _other(self, credential: str) -> Cell:
+        results = sorted(self.results.get(credential, ()), key=_order)
+        stored = self.stored.get(credential, [])
+        unread = self.unread.get(credential, [])
+        status, reason, details = _judged(Status.OK, "valid", results)
+        flaws = [parsed.flaw for _, parsed in stored if parsed.flaw] + [words for _, words in unread]
+        if flaws:
+            details["flaw"] = flaws[0]
+            if status is Status.OK:
+                status, reason = Status.WARNING, "malformed"
+        ending = min(
+            ((parsed.expires_at, secret, parsed) for secret, parsed in stored if parsed.expires_at),
+            key=lambda one: one[0],
+            default=None,
+        )
+        if stored and all(parsed.never_expires for _, parsed in stored):
+            details["never_expires"] = True
+        secret = ending[1] if ending else next((one[0] for one in (*stored, *unread)), None)
+        pods, pod_count = _affected(results)
+        return Cell(
+            credential=credential,
+            status=status,
+            reason=reason,
+            expires_at=ending[0] if ending else None,
+            expiry_source=ending[2].expiry_source if ending else "",
+            secret=secret.name if secret else "",
+            pods=pods,
+            pod_count=pod_count,
+            details=details,
+        )
+
+    def _expiry(self, entries: list[tuple[str, str]]) -> tuple[datetime | None, str, str]:
+        """(earliest end, its source, first flaw) of the credentials at (Secret, key)."""
+        first: tuple[datetime, str] | None = None
+        flaw = ""
+        for name, key in entries:
+            for parsed in self.context.snapshot.secrets[name].credentials:
+                if parsed.part != key:
+                    continue
+                flaw = flaw or parsed.flaw
+                if parsed.expires_at and (first is None or parsed.expires_at < first[0]):
+                    first = (parsed.expires_at, parsed.expiry_source)
+        return (*first, flaw) if first else (None, "", flaw)
+
+    def _is_proof(self, use: ImageUse) -> bool:
+        """A container started in a Pod that is younger than the Secret its image would be pulled with."""
+        secret = self.context.snapshot.secrets[_usable(use.matches).secret]
+        return (
+            use.container.started
+            and use.pod.created_at is not None
+            and secret.created_at is not None
+            and use.pod.created_at > secret.created_at
+        )
+
+    def _chain(self, credential: str, uses: list[ImageUse], results: list[Result]) -> tuple[Step, ...]:
+        if uses:
+            affected = set(results[0].details.get("pods", ())) if results else set[str]()
+            best = max(
+                uses,
+                key=lambda use: (
+                    use.pod.name in affected,
+                    use.failure is not None,
+                    bool(use.matches),
+                    use.container.started,
+                ),
+            )
+            return chain_of_use(self.context, best, uses)
+        registry = credential.removeprefix("registry/")
+        links = self.links.get(credential, [])
+        if links:
+            return chain_of_link(self.context, registry, links[0][0].name, links[0][1])
+        secret = next((str(result.details["secret"]) for result in results if result.details.get("secret")), "")
+        return chain_of_link(self.context, registry, secret, "") if secret else ()
+
+
+def _usable(matches: tuple[Covering, ...]) -> Covering:
+    return next((match for match in matches if match.username), matches[0])
+
+
+def _judged(status: Status, reason: str, results: list[Result]) -> tuple[Status, str, dict[str, Any]]:
+    """Status and reason that stand when `results` (worst first) are added, and the facts to show."""
+    if not results:
+        return status, reason, {}
+    first = results[0]
+    details: dict[str, Any] = {**first.details, "code": first.code, "message": first.message}
+    for result in results[1:]:
+        if "elsewhere" in result.details:
+            details["elsewhere"] = result.details["elsewhere"]
+            details["elsewhere_count"] = result.details["elsewhere_count"]
+    if rank(first.status) >= rank(status):
+        status, reason = first.status, first.reason
+    return status, reason, details
+
+
+def _affected(results: list[Result]) -> tuple[tuple[str, ...], int]:
+    """Pods that the results name, those of the worst first, and how many there are at least."""
+    names = list(dict.fromkeys(name for result in results for name in result.details.get("pods", ())))
+    count = max((int(result.details.get("pod_count", 0)) for result in results), default=0)
+    return tuple(names[:MAX_PODS]), max(count, len(names))
+
+
+def _pods(uses: list[ImageUse]) -> tuple[tuple[str, ...], int]:
+    names = list(dict.fromkeys(use.pod.name for use in uses))
+    return tuple(names[:MAX_PODS]), len(names)
