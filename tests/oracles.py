@@ -25,7 +25,10 @@ def load(name: str) -> dict[str, Any]:
 
 
 def rows(name: str, section: str) -> list[Any]:
-    """Return one section for ``parametrize``: its rows, or one row marked as skipped where the table is absent."""
+    """Return one section for ``parametrize``: its rows, each once; one that is skipped where the table is absent."""
     if not (FOLDER / name).is_file():
-        return [pytest.param(None, marks=pytest.mark.skip(reason=f"the table of facts {name} is not here"))]
-    return list(_read(name)[section])
+        missing = pytest.mark.skip(reason=f"the table of facts {name} is not here")
+        return [pytest.param(None, marks=missing, id=f"no-{section}")]
+    unique: list[Any] = []
+    unique.extend(row for row in _read(name)[section] if row not in unique)
+    return unique

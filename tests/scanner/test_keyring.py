@@ -180,11 +180,11 @@ class TestLookup:
         assert users(keyring, "quay.io/team/app") == ["quay.io/team%3Fx"]  # parsed again, the ? cuts the path
 
     @pytest.mark.parametrize(
-        "key", ["[" * 1_000_000, "*a" * 300_000 + "b", "a." * 500_000, "[a-b]" * 200_000, "%" * 1_000_000]
+        ("piece", "times"), [("[", 1_000_000), ("*a", 300_000), ("a.", 500_000), ("[a-b]", 200_000), ("%", 1_000_000)]
     )
-    def test_a_key_of_a_megabyte_is_answered_at_once(self, key: str) -> None:
+    def test_a_key_of_a_megabyte_is_answered_at_once(self, piece: str, times: int) -> None:
         started = time.perf_counter()
-        assert Keyring.from_secrets([secret(key)]).lookup(f"{'a' * 1000}/x") == []
+        assert Keyring.from_secrets([secret(piece * times + "b")]).lookup(f"{'a' * 1000}/x") == []
         assert time.perf_counter() - started < 5
 
     def test_a_match_tells_what_it_came_from(self) -> None:
