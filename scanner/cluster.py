@@ -1,0 +1,394 @@
+"""A Kubernetes cluster as Credboard uses it: reads whole Namespaces, writes single Secrets, asks who may do what.
+
+One deep class. Paging, merging, time limits, repeating, sign-in and the translation of errors are behind it; what comes
+out are the structs of `raw` and, when something goes wrong, a `ClusterError` in words for people.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+
+from scanner import listing, raw
+from scanner.api_errors import (
+    Ask,
+    BadConfiguration,
+    ClusterError,
+    ClusterWideForbidden,
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    QuotaExceeded,
+    Secrets,
+    Throttled,
+    Unauthenticated,
+    Unavailable,
+    not_kubernetes,
+)
+from scanner.gathering import FORBIDDEN, REQUIRED, listed, take, whole
+from scanner.kubeconfig import Connection, connect, connect_text
+from scanner.listing import NAMESPACED, NAMESPACES, PROFILES, SERVICE_ACCOUNTS, ByNamespace, PagedList, Resource
+from scanner.transport import METADATA_ONLY, STRATEGIC_MERGE, Transport
+
+__all__ = [
+    "BadConfiguration",
+    "Cluster",
+    "ClusterError",
+    "ClusterWideForbidden",
+    "Conflict",
+    "Forbidden",
+    "Gone",
+    "Invalid",
+    "NotFound",
+    "QuotaExceeded",
+    "Throttled",
+    "Unauthenticated",
+    "Unavailable",
+]
+
+FIELD_MANAGER: Final = "credboard"
+
+_AUTHORIZATION: Final = "authorization.k8s.io/v1"
+
+Progress = Callable[[int, int | None], None]
+S = TypeVar("S")
+
+
+class _HasMetadata(raw.Raw, frozen=True, kw_only=True):
+    metadata: raw.ObjectMeta
+
+
+class _ReviewStatus(raw.Raw, frozen=True, kw_only=True):
+    allowed: bool
+
+
+class _Review(raw.Raw, frozen=True, kw_only=True):
+    status: _ReviewStatus
+
+
+class Cluster:
+    """Close it, or use it as a context manager. Methods may be called from several threads.
+
+    Every method raises `ClusterError`: Unauthenticated, Forbidden, Throttled and Unavailable are always possible, other
+    ones are named where they are.
+    """
+
+    def __init__(self, connection: Connection, *, connect_timeout: float = 5, read_timeout: float = 30) -> None:
+        """`connect_timeout` and `read_timeout` are seconds, of every request."""
+        self.name = connection.name
+        self.server = connection.server
+        self._transport = Transport(connection, timeouts=(connect_timeout, read_timeout))
+
+    @classmethod
+    def from_kubeconfig(
+        cls,
+        path: str | None = None,
+        context: str | None = None,
+        *,
+        connect_timeout: float = 5,
+        read_timeout: float = 30,
+    ) -> Self:
+        """The cluster of a kubeconfig's context; without a path $KUBECONFIG, ~/.kube/config, or the cluster we run in.
+
+        Raises BadConfiguration. Nothing is sent yet.
+        """
+        return cls(connect(path, context), connect_timeout=connect_timeout, read_timeout=read_timeout)
+
+    @classmethod
+    def from_kubeconfig_text(
+        cls, text: str, context: str | None = None, *, connect_timeout: float = 5, read_timeout: float = 30
+    ) -> Self:
+        """The cluster of a stored kubeconfig. Its sign-in command runs here, so only operators may store one."""
+        return cls(connect_text(text, context), connect_timeout=connect_timeout, read_timeout=read_timeout)
+
+    def __repr__(self) -> str:
+        return f"Cluster({self.name!r} at {self.server})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._transport.close()
+
+    # Reading
+
+    def namespaces(
+        self,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        label_selector: str = "",
+        progress: Progress | None = None,
+    ) -> Iterator[raw.NamespaceObjects]:
+        """Every selected Namespace with what is in it, from one paged list a resource, in the order of name + "/".
+
+        `include` and `exclude` are globs of names (`exclude` wins, an empty `include` is all), `label_selector` is
+        Kubernetes'. Namespaces that come or go meanwhile do no harm: what is in one that was not listed is dropped,
+        one that is gone by then is empty. `progress` gets how many listed Namespaces are done, and how many there are
+        as far as is known.
+
+        Raises ClusterWideForbidden before the first Namespace where a list is forbidden without which nothing true can
+        be said; Events, RoleBindings and Profiles that cannot be read are named in `unreadable` instead. An object that
+        cannot be decoded makes its resource `unreadable` in its Namespace. A list that breaks off raises, so what comes
+        out is never only the first part of a Namespace.
+        """
+        include, exclude = tuple(include), tuple(exclude)
+        with _prefetching() as executor:
+            namespaces = self._list(NAMESPACES, executor, label_selector=label_selector)
+            refusals: list[Forbidden] = []
+            try:
+                # Read first: a Namespace that is made later is left out rather than shown without its objects.
+                namespaces.first()
+            except Forbidden as error:
+                refusals.append(error)
+            lists = {name: self._list(resource, executor) for name, resource in NAMESPACED.items()}
+            profiles = self._list(PROFILES, executor)
+            unreadable: dict[str, str] = {}
+            for paged in lists.values():
+                try:
+                    paged.first()
+                except ClusterError as error:
+                    if paged.resource.name in REQUIRED:
+                        if not isinstance(error, Forbidden):
+                            raise
+                        refusals.append(error)
+            if refusals:
+                raise ClusterWideForbidden(refusals)
+            owners = self._owners(profiles, unreadable)
+            streams = {name: (paged.resource, ByNamespace(paged.pages())) for name, paged in lists.items()}
+            found = listing.in_key_order(listed(namespaces), lambda pair: pair[0].metadata.name)
+            for done, (namespace, fault) in enumerate(found, start=1):
+                name = namespace.metadata.name
+                if _is_selected(name, include, exclude):
+                    here = {NAMESPACES.name: fault} if fault else {}
+                    fields = {f: take(name, *stream, unreadable, here) for f, stream in streams.items()}
+                    yield raw.NamespaceObjects(
+                        namespace=namespace,
+                        profile_owner=owners.get(name, ""),
+                        unreadable={**unreadable, **here},
+                        **fields,
+                    )
+                if progress:
+                    progress(done, namespaces.total)
+
+    def namespace(self, name: str) -> raw.NamespaceObjects:
+        """One Namespace, with one list of each resource in it.
+
+        A resource that is forbidden stands in `unreadable`. Raises NotFound when the Namespace is not there; where even
+        that may not be asked, only its name is known.
+        """
+        try:
+            namespace = self._get(Ask(verb="get", resource="namespaces", name=name), raw.Namespace)
+        except Forbidden:
+            namespace = raw.Namespace(metadata=raw.ObjectMeta(name=name))
+        unreadable: dict[str, str] = {}
+        with _prefetching() as executor:
+            lists = {field: self._list(resource, executor, namespace=name) for field, resource in NAMESPACED.items()}
+            profile_owner = self._owner(name, unreadable)
+            fields = {field: whole(paged, unreadable) for field, paged in lists.items()}
+        return raw.NamespaceObjects(namespace=namespace, profile_owner=profile_owner, unreadable=unreadable, **fields)
+
+    def namespace_names(self, *, label_selector: str = "") -> list[str]:
+        """The names of all Namespaces, sorted. Raises Forbidden where they may not be listed."""
+        with _prefetching() as executor:
+            paged = self._list(NAMESPACES, executor, label_selector=label_selector)
+            return sorted(namespace.metadata.name for namespace, _ in listed(paged))
+
+    def service_accounts(self, namespace: str) -> list[raw.ServiceAccount]:
+        """The ServiceAccounts of one Namespace."""
+        with _prefetching() as executor:
+            paged = self._list(SERVICE_ACCOUNTS, executor, namespace=namespace)
+            return [account for page in paged.pages() for account in page.items]
+
+    def secret_metadata(self, namespace: str, name: str) -> raw.ObjectMeta:
+        """A Secret's metadata; its values are not sent (API concepts, "Metadata-only fetches"). Raises NotFound."""
+        ask = Ask(verb="get", resource="secrets", namespace=namespace, name=name)
+        return self._get(ask, _HasMetadata, accept=METADATA_ONLY).metadata
+
+    # Writing
+
+    def create_secret(  # noqa: PLR0917
+        self,
+        namespace: str,
+        name: str,
+        type: str,
+        data: Mapping[str, bytes],
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> str:
+        """Create a Secret and return its uid; with `dry_run` everything is checked and nothing kept.
+
+        Raises Conflict ("AlreadyExists"), Invalid, QuotaExceeded, NotFound (the Namespace). None of them quotes `data`.
+        """
+        encoded = {key: b64encode(value).decode() for key, value in data.items()}
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "labels": dict(labels or {}), "annotations": dict(annotations or {})},
+            "type": type,
+            "data": encoded,
+        }
+        ask = Ask(verb="create", resource="secrets", namespace=namespace)
+        if not namespace or not name:
+            raise Invalid(f"Refused as invalid ({ask}).", causes=[("metadata.name", "Required value")])
+        secrets = Secrets((*(value.decode("utf-8", "replace") for value in data.values()), *encoded.values()))
+        answer = self._transport.send(ask, body=body, query=_write_query(dry_run), secrets=secrets)
+        return self._decode(answer, _HasMetadata, ask).metadata.uid
+
+    def delete_secret(self, namespace: str, name: str, uid: str) -> None:
+        """Delete the Secret that has this `uid`. Raises Conflict for another of the same name, NotFound for none."""
+        ask = Ask(verb="delete", resource="secrets", namespace=namespace, name=name)
+        self._transport.send(ask, body=_delete_options(uid))
+
+    def delete_pod(self, namespace: str, name: str, uid: str = "") -> None:
+        """Delete a Pod, so that its controller makes it again. Raises NotFound, Conflict when it has another `uid`."""
+        ask = Ask(verb="delete", resource="pods", namespace=namespace, name=name)
+        self._transport.send(ask, body=_delete_options(uid))
+
+    def link_pull_secret(self, namespace: str, service_account: str, secret: str, *, dry_run: bool = False) -> bool:
+        """Add a Secret to a ServiceAccount's imagePullSecrets; False when it is there already. Raises NotFound.
+
+        A strategic merge patch merges that list by name (core/v1 types.go, ServiceAccount), so the entries of others
+        stay, even those added meanwhile.
+        """
+        if secret in self._linked(namespace, service_account):
+            return False
+        self._patch_account(namespace, service_account, {"name": secret}, dry_run=dry_run)
+        return True
+
+    def unlink_pull_secret(self, namespace: str, service_account: str, secret: str, *, dry_run: bool = False) -> bool:
+        """Take a Secret out of a ServiceAccount's imagePullSecrets; False when it is not there. Raises NotFound."""
+        if secret not in self._linked(namespace, service_account):
+            return False
+        self._patch_account(namespace, service_account, {"$patch": "delete", "name": secret}, dry_run=dry_run)
+        return True
+
+    # Asking
+
+    def can_i(self, verb: str, resource: str, namespace: str, *, group: str = "") -> bool:
+        """Whether we may, by SelfSubjectAccessReview. An empty `namespace` means all of them."""
+        spec = {"resourceAttributes": _attributes(verb, resource, namespace, group)}
+        return self._review("SelfSubjectAccessReview", spec)
+
+    def can(  # noqa: PLR0917
+        self, user: str, groups: Iterable[str], verb: str, resource: str, namespace: str, group: str = ""
+    ) -> bool:
+        """Whether `user`, a member of `groups`, may, by SubjectAccessReview.
+
+        Like the API server with everybody who signs in, this counts system:authenticated among the groups.
+        """
+        everybody = dict.fromkeys((*groups, "system:authenticated"))
+        attributes = _attributes(verb, resource, namespace, group)
+        return self._review(
+            "SubjectAccessReview", {"user": user, "groups": list(everybody), "resourceAttributes": attributes}
+        )
+
+    # Inside
+
+    def _list(self, resource: Resource, executor: Executor, **where: str) -> PagedList:
+        return PagedList(self._transport, resource, executor=executor, **where)
+
+    def _get(self, ask: Ask, type: type[S], *, accept: str = "application/json") -> S:
+        return self._decode(self._transport.send(ask, accept=accept), type, ask)
+
+    def _decode(self, body: bytes, type: type[S], ask: Ask) -> S:
+        try:
+            return msgspec.json.decode(body, type=type)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # The parser's words may quote what it read.
+            raise not_kubernetes(self.server, ask, "what it sent is not what was asked for") from None
+
+    def _owners(self, profiles: PagedList, unreadable: dict[str, str]) -> dict[str, str]:
+        try:
+            return {p.metadata.name: _owner(p) for page in profiles.pages() for p in page.items}
+        except ClusterError as error:
+            self._note_profiles(error, unreadable)
+            return {}
+
+    def _owner(self, name: str, unreadable: dict[str, str]) -> str:
+        ask = Ask(verb="get", resource=PROFILES.name, api=PROFILES.api, name=name)
+        try:
+            return _owner(self._get(ask, listing.Profile))
+        except ClusterError as error:
+            self._note_profiles(error, unreadable)
+            return ""
+
+    def _note_profiles(self, error: ClusterError, unreadable: dict[str, str]) -> None:
+        """Without Kubeflow there are no Profiles, which the API server says with 404, or, to those without the right to
+        read them, with 403: RBAC comes first. Only discovery, open to everybody who signs in, tells those apart."""
+        if isinstance(error, Forbidden):
+            try:
+                self._transport.send(error.ask, path=f"/apis/{PROFILES.api}")
+            except ClusterError as unserved:
+                if unserved.status == 404:
+                    return
+            unreadable[PROFILES.name] = FORBIDDEN
+        elif error.status != 404:
+            unreadable[PROFILES.name] = str(error)
+
+    def _linked(self, namespace: str, service_account: str) -> set[str]:
+        ask = Ask(verb="get", resource="serviceaccounts", namespace=namespace, name=service_account)
+        account = self._get(ask, raw.ServiceAccount)
+        return {reference.name for reference in account.image_pull_secrets or ()}
+
+    def _patch_account(self, namespace: str, name: str, entry: Mapping[str, str], *, dry_run: bool) -> None:
+        ask = Ask(verb="patch", resource="serviceaccounts", namespace=namespace, name=name)
+        body = {"imagePullSecrets": [dict(entry)]}
+        self._transport.send(ask, body=body, query=_write_query(dry_run), content_type=STRATEGIC_MERGE)
+
+    def _review(self, kind: str, spec: Mapping[str, Any]) -> bool:
+        ask = Ask(verb="create", resource=f"{kind.lower()}s", api=_AUTHORIZATION)
+        body = {"apiVersion": _AUTHORIZATION, "kind": kind, "spec": dict(spec)}
+        return self._decode(self._transport.send(ask, body=body), _Review, ask).status.allowed
+
+
+@contextmanager
+def _prefetching() -> Iterator[Executor]:
+    executor = ThreadPoolExecutor(max_workers=len(NAMESPACED) + 2, thread_name_prefix="list")
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_selected(name: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> bool:
+    if any(fnmatchcase(name, pattern) for pattern in exclude):
+        return False
+    return not include or any(fnmatchcase(name, pattern) for pattern in include)
+
+
+def _owner(profile: listing.Profile) -> str:
+    owner = profile.spec.owner if profile.spec else None
+    return owner.name if owner and owner.kind == "User" else ""
+
+
+def _write_query(dry_run: bool) -> dict[str, str]:
+    query = {"fieldManager": FIELD_MANAGER}
+    return {**query, "dryRun": "All"} if dry_run else query
+
+
+def _delete_options(uid: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
+    return {**options, "preconditions": {"uid": uid}} if uid else options
+
+
+def _attributes(verb: str, resource: str, namespace: str, group: str) -> dict[str, str]:
+    resource, _, subresource = resource.partition("/")
+    return {"verb": verb, "resource": resource, "subresource": subresource, "namespace": namespace, "group": group}
