@@ -158,7 +158,9 @@ class KubeApiServer:
     def _is_ready(self) -> bool:
         try:
             # The "default" namespace is made a moment after /readyz turns green.
-            return self.request("GET", "/readyz")[0] == 200 and self.request("GET", "/api/v1/namespaces/default")[0] == 200
+            return (
+                self.request("GET", "/readyz")[0] == 200 and self.request("GET", "/api/v1/namespaces/default")[0] == 200
+            )
         except OSError:
             return False
 
@@ -331,9 +333,11 @@ class KubeApiServer:
         collection = kind.collection(document["metadata"].get("namespace", "default"))
         status, stored = self.request("POST", collection, document)
         if status == 409 and stored.get("reason") == "AlreadyExists":
-            stored = self._replace(f"{collection}/{document['metadata']['name']}", document)
+            stored = self._replace(collection, document)
         elif status >= 400:
-            raise ApiError(f"POST {collection} {document['metadata'].get('name')}: {status} {stored.get('message', stored)}")
+            raise ApiError(
+                f"POST {collection} {document['metadata'].get('name')}: {status} {stored.get('message', stored)}"
+            )
         one = f"{collection}/{stored['metadata']['name']}"
         if document["kind"] == "CustomResourceDefinition":
             return self._wait_until_served(one)
@@ -341,18 +345,31 @@ class KubeApiServer:
             stored = self._must("PUT", f"{one}/status", {**stored, "status": document["status"]})
         return stored
 
-    def _replace(self, path: str, document: dict[str, Json]) -> Json:
-        live = self._must("GET", path)
-        version = live["metadata"]["resourceVersion"]
-        return self._must("PUT", path, {**document, "metadata": {**document["metadata"], "resourceVersion": version}})
+    def _replace(self, collection: str, document: dict[str, Json]) -> Json:
+        """Update, or else remove and create again: most of a Pod, and the type of a Secret, cannot be changed."""
+        one = f"{collection}/{document['metadata']['name']}"
+        version = self._must("GET", one)["metadata"]["resourceVersion"]
+        newer = {**document, "metadata": {**document["metadata"], "resourceVersion": version}}
+        status, stored = self.request("PUT", one, newer)
+        if status == 422:
+            self._must("DELETE", f"{one}?gracePeriodSeconds=0")
+            return self._post(collection, document)
+        if status >= 400:
+            raise ApiError(f"PUT {one}: {status} {stored.get('message', stored)}")
+        return stored
 
     def _wait_until_served(self, path: str) -> Json:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             definition = self._must("GET", path)
-            conditions = {c["type"]: c["status"] for c in definition.get("status", {}).get("conditions", ())}
-            group, version = definition["spec"]["group"], definition["spec"]["versions"][0]["name"]
-            if conditions.get("Established") == "True" and self.request("GET", f"/apis/{group}/{version}")[0] == 200:
+            spec = definition["spec"]
+            served = [version["name"] for version in spec["versions"] if version["served"]]
+            group = f"/apis/{spec['group']}"
+            # Discovery and the handlers learn of it separately, each a moment after it says Established.
+            urls = [
+                f"{group}/{version}{end}" for version in served for end in ("", f"/{spec['names']['plural']}?limit=1")
+            ]
+            if all(self.request("GET", url)[0] == 200 for url in urls):
                 return definition
             time.sleep(0.05)
         raise ApiError(f"{path} was not served after 30 s")
@@ -416,7 +433,9 @@ def _base64(path: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one until Ctrl-C or SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m tests.rig.apiserver", description="Run an API server to try things on.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.rig.apiserver", description="Run an API server to try things on."
+    )
     parser.add_argument("--kubeconfig", type=Path, help="where to write it (default: beside the server's own files)")
     options = parser.parse_args(arguments)
 
@@ -430,7 +449,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with KubeApiServer() as server:
             path = server.kubeconfig(options.kubeconfig or server.directory / "kubeconfig")
-            print(f"{server.url} is ready. Its administrator's kubeconfig:\n{path.resolve()}\nCtrl-C stops it.", flush=True)
+            print(
+                f"{server.url} is ready. Its administrator's kubeconfig:\n{path.resolve()}\nCtrl-C stops it.",
+                flush=True,
+            )
             signal.pause()
     except StartFailed as error:
         print(error, file=sys.stderr)

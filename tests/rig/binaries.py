@@ -65,7 +65,13 @@ TOOLS = {
     tool.name: tool
     for tool in (
         Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
-        Tool("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes", _kubernetes_flags),
+        Tool(
+            "kube-apiserver",
+            "kubernetes",
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            "k8s.io/kubernetes",
+            _kubernetes_flags,
+        ),
         Tool("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl", "k8s.io/kubernetes", _kubernetes_flags),
     )
 }
@@ -129,9 +135,13 @@ def _build(tool: Tool, target: Path) -> None:
         command = [go, "build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", str(built), tool.package]
         # GOFLAGS and the other settings of the machine stay in force, the ones named here excepted.
         environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
-        done = subprocess.run(command, cwd=_MODULES / tool.folder, env=environment, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            command, cwd=_MODULES / tool.folder, env=environment, stdin=subprocess.DEVNULL, check=False
+        )
         if done.returncode != 0:
-            raise NotBuilt(f"{tool.name} {tool.version} did not build: what go said is above. It needs Go {_go_needed(tool)}.")
+            raise NotBuilt(
+                f"{tool.name} {tool.version} did not build: what go said is above. It needs Go {_go_needed(tool)}."
+            )
         # Everything named by its version is whole, so what stands there can only be an older half of a broken disk.
         shutil.rmtree(target.parent, ignore_errors=True)
         built.parent.rename(target.parent)
@@ -155,7 +165,9 @@ def _lock(path: Path) -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build what is missing. 0 when every program is there, 1 when one is not."""
-    parser = argparse.ArgumentParser(prog="python -m tests.rig.binaries", description="Find or build the programs of the tests.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.rig.binaries", description="Find or build the programs of the tests."
+    )
     parser.add_argument("name", nargs="*", choices=[[], *TOOLS], help="only these (default: all)")
     missing = False
     for name in parser.parse_args(arguments).name or TOOLS:

@@ -89,7 +89,9 @@ def write_key(key: ec.EllipticCurvePrivateKey, path: Path) -> None:
     )
 
 
-def _unsigned(subject: x509.Name, *, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _unsigned(
+    subject: x509.Name, *, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()

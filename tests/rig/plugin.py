@@ -1,0 +1,164 @@
+"""pytest plugin: the real parts as fixtures, the choice of database, and the count of what could not be had.
+
+Loaded with `-p` from pyproject.toml, not from conftest.py, because the database must run before Django reads its settings.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.rig import binaries, parts, postgres
+from tests.rig.apiserver import KubeApiServer
+from tests.rig.postgres import PostgresServer
+from tests.rig.valkey import ValkeyServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+_DATABASE_FIXTURES = {
+    "db",
+    "transactional_db",
+    "django_db_reset_sequences",
+    "django_db_serialized_rollback",
+    "live_server",
+}
+_CHROMIUM_FLAGS = [
+    "--no-sandbox",  # root may not use the sandbox, and every page here is ours
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_missing = pytest.StashKey[Counter[str]]()
+_database = pytest.StashKey[PostgresServer]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("credboard").addoption(
+        "--database",
+        choices=("sqlite", "postgres"),
+        help="run on this database, started for the run; without it, on DATABASE_URL or else on SQLite",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
+    """Before anything of pytest-django: it imports the settings in this same hook."""
+    database = early_config.known_args_namespace.database
+    if database == "sqlite":
+        os.environ.pop("DATABASE_URL", None)
+    elif database == "postgres":
+        server = PostgresServer()
+        try:
+            os.environ["DATABASE_URL"] = server.start().url
+        except postgres.NotInstalled as error:
+            raise pytest.UsageError(str(error)) from error
+        early_config.stash[_database] = server
+        early_config.add_cleanup(server.stop)
+    return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_missing] = Counter()
+    config.addinivalue_line("markers", "database: uses the database (set by itself; `-m database` selects these tests)")
+    config.addinivalue_line("markers", "browser: uses Chromium (set by itself)")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & _DATABASE_FIXTURES or item.get_closest_marker("django_db"):
+            item.add_marker("database")
+        if "chromium" in fixtures:
+            item.add_marker("browser")
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-django has put transactional tests behind the others
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Browser tests go last: see `chromium`."""
+    session.items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    part = parts.missing_part(report)
+    if part is not None:
+        item.config.stash[_missing][part] += 1
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counts = config.stash[_missing]
+    if counts:
+        listed = ", ".join(f"{part} ({count} tests skipped)" for part, count in sorted(counts.items()))
+        terminalreporter.write_line(f"real parts missing: {listed}", yellow=True)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if _database in config.stash:
+        return "database: PostgreSQL, started for this run"
+    return "database: " + ("as DATABASE_URL says" if os.environ.get("DATABASE_URL") else "SQLite")
+
+
+@pytest.fixture(scope="session")
+def apiserver() -> Iterator[KubeApiServer]:
+    """A real kube-apiserver, shared by the whole run: work in namespaces of your own (`create_namespace()`)."""
+    try:
+        server = KubeApiServer().start()
+    except binaries.NotBuilt as error:
+        parts.missing("kube-apiserver", str(error))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """A real Valkey, shared by the whole run. A test that stops it starts it again."""
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", name="postgres")
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+    """A real PostgreSQL: the one that the run's database is in, where it was started for the run."""
+    if _database in pytestconfig.stash:
+        yield pytestconfig.stash[_database]
+        return
+    try:
+        server = PostgresServer().start()
+    except postgres.NotInstalled as error:
+        parts.missing("postgresql", str(error))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium; open a context for each test (`chromium.new_context()`), and close it.
+
+    Playwright's blocking API keeps an event loop running in this thread from its start to its stop, and Django refuses to
+    touch the database where it sees one. So its check is off for that long, and browser tests run after all the others.
+    """
+    from playwright.sync_api import sync_playwright
+
+    executable = Path(os.environ.get("CREDBOARD_CHROMIUM") or "/usr/bin/chromium")
+    if not executable.exists():
+        parts.missing(
+            "chromium", f"{executable} is not there (Debian: apt-get install chromium, or set CREDBOARD_CHROMIUM)"
+        )
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=executable, args=_CHROMIUM_FLAGS)
+            yield browser
+            browser.close()

