@@ -47,6 +47,8 @@ MOUNT = (
         r"timed out waiting for the condition",
         r"timeout expired waiting for volumes",
         r"deadline ?exceeded",
+        # A summary: whatever failed for one of the volumes.
+        also=(Cause.MOUNT_SECRET_MISSING, Cause.MOUNT_KEY_MISSING),
     ),
 )
 

@@ -62,6 +62,8 @@ NETWORK = (
         r"certificate is not trusted|self[- ]signed certificate",
         r"unable to (?:get local issuer|verify the first) certificate|certificate verify failed",
         r"tls: (?:unknown certificate|failed to parse certificate|invalid signature|unsupported certificate)",
+        # A proxy that reads along shows its own certificate.
+        also=(Cause.PROXY,),
     ),
     rule(
         Cause.CONN_BROKEN,

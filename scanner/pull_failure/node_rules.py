@@ -90,7 +90,7 @@ IMAGE = (
         r"cannot be used on this platform",
         r"does not match the (?:specified|expected|host) (?:platform|operating system|architecture)",
         r"operating system does not match the host operating system",
-        r"windows version .{0,80}no match",
+        r"windows version .{0,80}(?:no match|incompatible)|is incompatible with a .{0,40}host",
         r"no (?:supported|matching|child with) platform",
         r"no child with platform",
         r"exec format error",

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from scanner.pull_failure.cause import Cause
+from scanner.pull_failure.rule import status
 from scanner.pull_failure.text import ALIASES, Url, urls_in
 
 
@@ -25,6 +26,9 @@ _HIDING = re.compile(
     r"(?:^|\.)(?:docker\.io|quay\.io|ghcr\.io|gcr\.io|pkg\.dev|azurecr\.(?:io|cn|us)|jfrog\.io|gitlab\.com|amazonaws\.com)(?::\d+)?$"
     r"|(?:^|[.-])(?:gitlab|harbor|artifactory|quay|nexus)\b"
 )
+# A password lives for twelve hours there; HEAD answers 403 when it is over, with no text that says so.
+_EXPIRING = re.compile(r"\.dkr\.ecr\.[\w.-]+$")
+_REFUSAL = re.compile(status(r"4\d\d"))
 # These ask nobody for a credential; a refusal there is about the place the request came from.
 _OPEN = frozenset(
     {"registry.k8s.io", "k8s.gcr.io", "mcr.microsoft.com", "registry.access.redhat.com", "registry.opensuse.org"}
@@ -37,15 +41,21 @@ _REALMS = {"docker.io": "docker.io", "quay.io": "quay.io", "ghcr.io": "ghcr.io"}
 
 def by_place(reading: Reading, text: str, prepared: str, registry: str | None) -> Reading:
     """Correct a refusal by what is known of the registry, and of the host that really refused."""
+    url = next((url for url in reversed(urls_in(text)) if url.kind or url.namespace), None)
+    if reading.cause is Cause.REGISTRY_ERROR and url is not None and _is_foreign(url, registry):
+        if _REFUSAL.search(prepared):
+            return Reading(Cause.MIRROR_REFUSED, (Cause.REGISTRY_ERROR,), reading.credentials_used)
+        return replace(reading, alternatives=(*reading.alternatives, Cause.MIRROR_REFUSED))
     if reading.cause not in AUTH:
         return reading
-    url = next((url for url in reversed(urls_in(text)) if url.kind or url.namespace), None)
     if registry in _BROKEN:
         return Reading(Cause.REGISTRY_ERROR, (Cause.AUTH_DENIED,))
     if registry in _OPEN and reading.credentials_used is None:
         return Reading(Cause.GEO_OR_IP_BLOCK, (Cause.AUTH_DENIED,))
     if url is not None and _is_foreign(url, registry):
-        return Reading(Cause.MIRROR_REFUSED, (reading.cause,), reading.credentials_used)
+        return Reading(
+            Cause.MIRROR_REFUSED, (reading.cause, Cause.AUTH_DENIED, Cause.AUTH_MISSING), reading.credentials_used
+        )
     urls = urls_in(text)
     if "httpreadseeker" in prepared and urls and registry is not None:
         host = urls[-1].host
@@ -55,6 +65,8 @@ def by_place(reading: Reading, text: str, prepared: str, registry: str | None) -
     alternatives = reading.alternatives
     if registry is not None and _HIDING.search(registry):
         alternatives = (*alternatives, Cause.NOT_FOUND)
+    if registry is not None and "403" in prepared and _EXPIRING.search(registry):
+        alternatives = (*alternatives, Cause.AUTH_EXPIRED)
     if "403" in prepared:
         alternatives = (*alternatives, Cause.GEO_OR_IP_BLOCK)
     return replace(reading, alternatives=alternatives)

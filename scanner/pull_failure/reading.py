@@ -137,9 +137,11 @@ _LOCALLY = {
 
 def _mount(prepared: str) -> Reading:
     """A projected volume reports all its Secrets in one text: the first rule is the cause, the others stand beside."""
-    causes = [rule.cause for rule in MOUNT if rule.pattern.search(prepared)]
-    others = tuple(cause for cause in causes[1:] if cause in (Cause.MOUNT_KEY_MISSING, Cause.NODE_STORAGE))
-    return Reading(causes[0], others) if causes else _UNKNOWN
+    rules = [rule for rule in MOUNT if rule.pattern.search(prepared)]
+    if not rules:
+        return _UNKNOWN
+    others = tuple(rule.cause for rule in rules[1:] if rule.cause in (Cause.MOUNT_KEY_MISSING, Cause.NODE_STORAGE))
+    return Reading(rules[0].cause, (*others, *rules[0].alternatives))
 
 
 def _sandbox(text: str, prepared: str, images: tuple[str, ...], registry: str | None) -> Reading:
@@ -156,7 +158,11 @@ def _sandbox(text: str, prepared: str, images: tuple[str, ...], registry: str | 
 
 def _pull(text: str, images: tuple[str, ...], registry: str | None) -> Reading:
     parts = elements(unwrapped(text))
-    readings = [(_element(part, images, registry), part) for part in parts]
+    # A single error's gRPC code stands in the wrapper; those of an aggregate stand in its elements.
+    coded = [text] if len(parts) == 1 else parts
+    readings = [
+        (_by_code(_element(part, images, registry), whole), part) for part, whole in zip(parts, coded, strict=True)
+    ]
     best, _ = max(readings, key=lambda pair: _progress(*pair))
     others = tuple(
         reading.cause for reading, _ in readings if reading is not best and reading.cause is not Cause.UNKNOWN
@@ -183,10 +189,15 @@ def _element(text: str, images: tuple[str, ...], registry: str | None) -> Readin
 def _attempt(text: str, images: tuple[str, ...], registry: str | None) -> Reading:
     prepared = prepared_text(text, images)
     found = _first(PULL, prepared)
-    if found is not None:
-        return by_place(found, text, prepared, registry)
+    return _UNKNOWN if found is None else by_place(found, text, prepared, registry)
+
+
+def _by_code(reading: Reading, text: str) -> Reading:
+    """Where the words say nothing, the gRPC code is a hint."""
+    if reading.cause is not Cause.UNKNOWN:
+        return reading
     codes = [code.lower() for code in CODE.findall(text)]
-    return next((Reading(BY_CODE[code]) for code in codes if code in BY_CODE), _UNKNOWN)
+    return next((replace(reading, cause=BY_CODE[code]) for code in codes if code in BY_CODE), reading)
 
 
 _UNREACHABLE = frozenset({Cause.DNS, Cause.CONN_REFUSED, Cause.CONN_TIMEOUT, Cause.CONN_BROKEN, Cause.PROXY})

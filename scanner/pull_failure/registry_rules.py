@@ -59,6 +59,7 @@ SERVER = (
         r"internal server error|internal_server_error",
         r"bad gateway|service unavailable|gateway time-?out",
         r"did not include a token",
+        r"media type text/html|unknown type text/html",
         r"no realm specified|invalid token auth challenge|malformed (?:auth|challenge|www-authenticate)",
         r"unable to decode token response|decoding token|token response",
         r"can't talk to a v1",
@@ -100,7 +101,7 @@ AUTH = (
         r"password is invalid|password (?:is )?incorrect|password does not match",
         r"bad_credential|invalid_grant|invalid_client|invalid_token|invalid token|token is (?:invalid|"
         r"not valid|malformed|revoked)",
-        r"cannot be authenticated with the token",
+        r"cannot be authenticated with the token|could not find robot",
         r"permission_denied: |insufficient_permission",
         r"denied: denied",
         r"token (?:provided )?does not match|requires? .{0,40}scope|read[:_]packages?",
@@ -130,6 +131,7 @@ AUTH = (
         r"were )?(?:missing|not (?:found|provided|present|sent|supplied))",
         r"missing (?:or empty )?(?:authorization|authentication|auth|bearer|token|credential)",
         r"missing credentials?",
+        also=(Cause.NOT_FOUND,),
         used=False,
     ),
     # Google Artifact Registry and Container Registry.
@@ -172,7 +174,7 @@ AUTH = (
         Cause.AUTH_DENIED,
         r"\bunauthorized\b",
         r"authentication (?:is )?required|requires authentication|authorization (?:is )?required",
-        r"\bdenied: ",
+        r"\bdenied: |: denied\W*$",
         r"access (?:is |to .{0,80})?denied|accessdenied",
         r"permission denied|forbidden",
         r"unauthenticated|not authorized|not authenticated|not permitted|not entitled|"
@@ -181,7 +183,7 @@ AUTH = (
         r"\bstatus (?:401|403)\b|code \[manifests[^\]]{0,200}\]: (?:401|403)|statuscode: (?:401|403)",
         r"authorization failed|authentication fail|auth(?:orization|entication) error",
         r"failed to authorize",
-        also=(Cause.AUTH_MISSING,),
+        also=(Cause.AUTH_MISSING, Cause.NOT_FOUND),
     ),
 )
 
