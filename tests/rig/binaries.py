@@ -1,10 +1,12 @@
 """Find, or build once with Go, the programs that tests and benchmarks run for real.
 
-`python -m tests.rig.binaries` builds what is missing and prints where each program is; `python -m tests.rig.binaries etcd`
-does it for one. Programs are looked for in $KUBEBUILDER_ASSETS and then in our cache, which is outside the tree:
+`python -m tests.rig.binaries` builds what is missing and prints where each program is, with names only those.
+Programs are looked for in $KUBEBUILDER_ASSETS and then in our cache, which is outside the tree:
 $CREDBOARD_CACHE, else $XDG_CACHE_HOME/credboard, else ~/.cache/credboard. Versions are pinned by the go.mod files in
 tests/rig/go, hashes by the go.sum files beside them.
 """
+
+# ruff: noqa: T201 (this is a command too: printing is its work)
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _MARK = "real part missing: "
 def missing(part: str, why: str) -> NoReturn:
     """End the test that needs this part. Call it from the fixture that would have started it.
 
-    On a person's machine the test is skipped, and the run's last lines count it. With CI=true it fails: there the part must be.
+    On a person's machine the test is skipped, and the run's last lines count it. With CI=true it fails.
     """
     message = f"{_MARK}{part}: {why}"
     if os.environ.get("CI", "").lower() == "true":

@@ -1,6 +1,6 @@
 """pytest plugin: the real parts as fixtures, the choice of database, and the count of what could not be had.
 
-Loaded with `-p` from pyproject.toml, not from conftest.py, because the database must run before Django reads its settings.
+Loaded with `-p` from pyproject.toml, not from conftest.py: the database must run before Django reads its settings.
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
 def chromium() -> Iterator[Browser]:
     """A headless Chromium; open a context for each test (`chromium.new_context()`), and close it.
 
-    Playwright's blocking API keeps an event loop running in this thread from its start to its stop, and Django refuses to
-    touch the database where it sees one. So its check is off for that long, and browser tests run after all the others.
+    Playwright's blocking API keeps an event loop running in this thread from its start to its stop, and Django refuses
+    to touch the database where it sees one. So its check is off for that long, and browser tests run after all others.
     """
     from playwright.sync_api import sync_playwright
 

@@ -33,8 +33,8 @@ def free_port() -> int:
 class ServerProcess:
     """One server process with its log in a file.
 
-    It gets SIGKILL from the kernel when this process dies, however that happens (Linux only). The kernel ties that to the
-    *thread* that started it, so start servers from the main thread or from one that lives as long as they are needed.
+    It gets SIGKILL from the kernel when this process dies, however that happens (Linux only). The kernel ties that to
+    the *thread* that started it, so start servers from the main thread or from one that lives as long as they do.
     """
 
     def __init__(
@@ -62,13 +62,14 @@ class ServerProcess:
                 env=None if environment is None else dict(environment),
                 # Ctrl-C in a terminal reaches the test run only, which then stops its servers in order.
                 start_new_session=True,
-                preexec_fn=_die_with(os.getpid()),
+                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 (it makes two system calls and nothing else)
                 **as_user,  # type: ignore[call-overload]
             )
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        pid: int = self._process.pid
+        return pid
 
     def wait_until_ready(self, is_ready: Callable[[], bool], *, seconds: float) -> None:
         """Return once `is_ready()` is true. Raises StartFailed after `seconds`, or at once when the process ends."""

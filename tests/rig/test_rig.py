@@ -23,7 +23,8 @@ from playwright.sync_api import Browser
 from pytest_socket import SocketConnectBlockedError
 
 from tests.rig import binaries, parts
-from tests.rig.apiserver import ApiError, KubeApiServer
+from tests.rig.apiserver import KubeApiServer
+from tests.rig.kube_api import ApiError
 from tests.rig.postgres import PostgresServer
 from tests.rig.process import ServerProcess, StartFailed, accepts_connections
 from tests.rig.valkey import ValkeyServer
@@ -198,7 +199,7 @@ def test_kubectl_works_with_the_kubeconfig_of_a_certificate_user(apiserver: Kube
     namespace = apiserver.create_namespace()
     kubeconfig = apiserver.kubeconfig(tmp_path / "kubeconfig", user="carla", namespace=namespace)
 
-    command = [kubectl, "--kubeconfig", kubeconfig, "get", "serviceaccounts", "-o", "json"]
+    command = [str(kubectl), "--kubeconfig", str(kubeconfig), "get", "serviceaccounts", "-o", "json"]
     listed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
     assert [item["metadata"]["name"] for item in listed["items"]] == ["default"]

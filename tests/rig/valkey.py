@@ -13,7 +13,7 @@ from tests.rig.process import ServerProcess, accepts_connections, free_port
 
 
 class ValkeyServer:
-    """Keeps its port over `stop()` and `start()`, so a test can take Redis away and give it back. Keeps no data over that."""
+    """Keeps its port, not its data, over `stop()` and `start()`: so a test can take Redis away and give it back."""
 
     def __init__(self) -> None:
         """Nothing starts before `start()`."""
