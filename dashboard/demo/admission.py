@@ -25,7 +25,7 @@ def timestamp(moment: datetime) -> str:
 
 def suffix(length: int = 5) -> str:
     """A random name suffix as generateName makes it."""
-    return "".join(random.choices(_ALPHABET, k=length))  # noqa: S311  a name, not a secret
+    return "".join(random.choices(_ALPHABET, k=length))
 
 
 def fresh_metadata(resource: Resource, metadata: Json, now: datetime) -> Json:
@@ -64,12 +64,21 @@ def admit_pod(store: Store, accounts: Resource, pod: Json) -> Json:
     spec |= {"serviceAccountName": name, "serviceAccount": name}
     if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
         spec["imagePullSecrets"] = [dict(reference) for reference in account["imagePullSecrets"]]
-    defaults = {
+    defaults: Json = {
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": 30,
         "dnsPolicy": "ClusterFirst",
         "securityContext": {},
         "schedulerName": "default-scheduler",
+        "tolerations": [
+            {
+                "key": f"node.kubernetes.io/{state}",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": 300,
+            }
+            for state in ("not-ready", "unreachable")
+        ],
         "enableServiceLinks": True,
         "preemptionPolicy": "PreemptLowerPriority",
         "priority": 0,

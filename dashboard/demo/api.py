@@ -9,14 +9,24 @@ from typing import Any, Final
 
 from dashboard.demo import wire
 from dashboard.demo.admission import admit_pod, fresh_metadata, timestamp
+from dashboard.demo.parameters import BODIES, check_accept, decoded, is_dry_run, page_not_found, selection
 from dashboard.demo.patch import json_patch, merge_patch, strategic_merge_patch
 from dashboard.demo.rbac import Attributes, Authorizer, User
-from dashboard.demo.resources import REVIEWS, Resource, api_group, api_groups, api_resources, find, named, of_object
+from dashboard.demo.resources import (
+    RESOURCES,
+    REVIEWS,
+    Resource,
+    api_group,
+    api_groups,
+    api_resources,
+    find,
+    named,
+    of_object,
+)
 from dashboard.demo.reviews import answer_review
-from dashboard.demo.selectors import field_selector, label_selector
-from dashboard.demo.status import ApiError, Json, success
+from dashboard.demo.status import ApiError, Json, go_type, success
 from dashboard.demo.store import Store, etcd_key
-from dashboard.demo.validation import decode, unknown_fields, validate, validate_update
+from dashboard.demo.validation import validate, validate_update
 from dashboard.demo.wire import Answer, Request, Target, WatchCall, answer_error, answer_json
 
 __all__ = ["Api"]
@@ -26,14 +36,15 @@ _VERSION: Final = {
     "buildDate": "2026-09-01T00:00:00Z", "goVersion": "", "compiler": "gc", "platform": "linux/amd64",
     "emulationMajor": "1", "emulationMinor": "37", "minCompatibilityMajor": "1", "minCompatibilityMinor": "36",
 }  # fmt: skip
-_BODIES: Final = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "application/cbor")
 _JSON_PATCH, _MERGE, _STRATEGIC = (
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
 )
 _PATCHES: Final = (_JSON_PATCH, _MERGE, _STRATEGIC)
-_PROPAGATION: Final = frozenset({"Orphan", "Background", "Foreground"})
+_PROPAGATION: Final = ("Foreground", "Background", "Orphan", "nil")
+# Lists that a strategic merge patch replaces: `listType=atomic` without a patchStrategy (core/v1 types.go).
+_ATOMIC: Final = {"ServiceAccount": ("imagePullSecrets",)}
 
 
 class Api:
@@ -81,7 +92,9 @@ class Api:
             return answer_json(answer_review(self, REVIEWS[key], key, wire.read_body(request), user), 201)
         resource = find(*key)
         if resource is None or (target.subresource and target.subresource not in resource.subresources):
-            return _page_not_found()
+            if api_resources(target.group, target.version) is None:
+                return page_not_found()
+            raise ApiError.no_such_resource()
         return self._serve(request, resource, target, asked.verb)
 
     # Who, and may they
@@ -116,7 +129,7 @@ class Api:
 
     def _discovery(self, request: Request, path: str, target: Target | None) -> Answer:
         if request.method != "GET":
-            return _page_not_found()
+            return page_not_found()
         document: Json | None = None
         if path == "/version":
             document = _VERSION
@@ -130,17 +143,15 @@ class Api:
             document = api_resources(target.group, target.version)
         elif path.startswith("/apis/"):
             document = api_group(path.removeprefix("/apis/"))
-        return answer_json(document) if document is not None else _page_not_found()
+        return answer_json(document) if document is not None else page_not_found()
 
     # Resources
 
     def _serve(self, request: Request, resource: Resource, target: Target, verb: str) -> Answer | WatchCall:
-        if (
-            resource.namespaced is not bool(target.namespace)
-            and resource.plural != "namespaces"
-            and (target.name or target.namespace)
-        ):
-            return _page_not_found()
+        in_namespace = bool(target.namespace) and not (resource.kind == "Namespace" and target.name)
+        if (in_namespace and not resource.namespaced) or (resource.namespaced and target.name and not in_namespace):
+            raise ApiError.no_such_resource()
+        check_accept(request)
         if target.subresource and verb not in {"get", "update", "patch"}:
             raise ApiError.method_not_allowed()
         if verb == "watch":
@@ -156,7 +167,7 @@ class Api:
             if resource.namespaced and not namespace:
                 raise ApiError.method_not_allowed()
             return self._delete_collection(request, resource, target)
-        if verb not in {"get", "update", "patch", "delete"}:
+        if verb not in {"get", "update", "patch", "delete"} or not target.name:
             raise ApiError.method_not_allowed()
         stored = self.store.get(resource, namespace, target.name)
         if stored is None:
@@ -173,10 +184,14 @@ class Api:
         return self._update(request, resource, stored, changed, target.subresource)
 
     def _list(self, request: Request, resource: Resource, target: Target) -> Answer:
-        matches = _selection(request, resource)
+        matches = selection(request, resource)
         limit, token = request.query.get("limit", "0"), request.query.get("continue", "")
         if not limit.lstrip("-").isdecimal():
             raise ApiError.bad_request(f'strconv.ParseInt: parsing "{limit[:40]}": invalid syntax')
+        version = request.query.get("resourceVersion", "")
+        if version and not version.isdecimal():
+            why = f'resourceVersion: Invalid value: "{version[:40]}": strconv.ParseUint: parsing "{version[:40]}": invalid syntax'
+            raise ApiError.bad_request(f"invalid resource version: {why}")
         if token and request.query.get("resourceVersion", "0") not in {"", "0"}:
             raise ApiError.bad_request("specifying resource version is not allowed when using continue")
         namespace = target.namespace if resource.namespaced else ""
@@ -198,9 +213,9 @@ class Api:
 
     def _create(self, request: Request, resource: Resource, namespace: str) -> Answer:
         if request.media_type not in {"application/json", "application/yaml", ""}:
-            raise ApiError.unsupported_media_type(_BODIES)
-        dry_run = _dry_run(request, resource)
-        document, warnings = _decoded(request, resource, wire.read_body(request))
+            raise ApiError.unsupported_media_type(BODIES)
+        dry_run = is_dry_run(request)
+        document, warnings = decoded(request, resource, wire.read_body(request))
         metadata = document["metadata"]
         if resource.namespaced and metadata.setdefault("namespace", namespace) != namespace:
             raise ApiError.bad_request(
@@ -236,7 +251,7 @@ class Api:
 
     def _replacement(self, request: Request, resource: Resource, target: Target) -> Any:
         if request.media_type not in {"application/json", "application/yaml", ""}:
-            raise ApiError.unsupported_media_type(_BODIES)
+            raise ApiError.unsupported_media_type(BODIES)
         document = wire.read_body(request)
         name = (document.get("metadata") or {}).get("name", "") if isinstance(document, dict) else ""
         if name != target.name:
@@ -248,21 +263,21 @@ class Api:
     def _patched(self, request: Request, resource: Resource, stored: Json) -> Any:
         kind = request.media_type
         if kind not in _PATCHES or (kind == _STRATEGIC and resource.custom):
-            raise ApiError.unsupported_media_type(
-                [name for name in _PATCHES if not (resource.custom and name == _STRATEGIC)]
-            )
+            raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         patch = wire.read_body(request)
         if kind == _JSON_PATCH:
             return json_patch(stored, patch)
         if not isinstance(patch, dict):
             raise ApiError.bad_request(
-                "error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}"
+                f"error decoding patch: json: cannot unmarshal {go_type(patch)} into Go value of type map[string]interface {{}}"
             )
-        return merge_patch(stored, patch) if kind == _MERGE else strategic_merge_patch(stored, patch)
+        if kind == _MERGE:
+            return merge_patch(stored, patch)
+        return strategic_merge_patch(stored, patch, atomic=_ATOMIC.get(resource.kind, ()))
 
     def _update(self, request: Request, resource: Resource, stored: Json, changed: Any, subresource: str) -> Answer:
-        dry_run = _dry_run(request, resource)
-        document, warnings = _decoded(request, resource, changed)
+        dry_run = is_dry_run(request)
+        document, warnings = decoded(request, resource, changed)
         before, metadata = stored["metadata"], document["metadata"]
         name = before["name"]
         if metadata.setdefault("name", name) != name or metadata.setdefault(
@@ -272,7 +287,11 @@ class Api:
         if not metadata["namespace"]:
             del metadata["namespace"]
         if metadata.get("uid", before["uid"]) != before["uid"]:
-            why = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {before['uid']}"
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{etcd_key(stored)}, ResourceVersion: 0, "
+                f"AdditionalErrorMsg: Precondition failed: UID in precondition: {metadata['uid']}, "
+                f"UID in object meta: {before['uid']}"
+            )
             raise ApiError.conflict(resource.plural, resource.group, name, why)
         if metadata.get("resourceVersion", before["resourceVersion"]) != before["resourceVersion"]:
             raise ApiError.conflict(resource.plural, resource.group, name)
@@ -295,23 +314,23 @@ class Api:
 
     def _delete(self, request: Request, resource: Resource, stored: Json) -> Answer:
         options, metadata = wire.options_of(request), stored["metadata"]
-        dry_run = _dry_run(request, resource, options)
+        dry_run = is_dry_run(request, options)
         policy = options.get("propagationPolicy") or request.query.get("propagationPolicy")
         if policy and policy not in _PROPAGATION:
-            raise ApiError.bad_request("invalid propagationPolicy: it must be Orphan, Background or Foreground")
+            raise ApiError.unknown_option("DeleteOptions", "propagationPolicy", policy, _PROPAGATION)
         wanted = options.get("preconditions") or {}
         if wanted.get("uid") and wanted["uid"] != metadata["uid"]:
             why = (
                 f"the UID in the precondition ({wanted['uid']}) does not match the UID in record ({metadata['uid']}). "
                 "The object might have been deleted and then recreated"
             )
-            raise ApiError.conflict(resource.plural, resource.group, metadata["name"], why)
+            raise ApiError.conflict(resource.kind, resource.group, metadata["name"], why)
         if wanted.get("resourceVersion") and wanted["resourceVersion"] != metadata["resourceVersion"]:
             why = (
                 f"the ResourceVersion in the precondition ({wanted['resourceVersion']}) does not match the ResourceVersion in record "
                 f"({metadata['resourceVersion']}). The object might have been modified"
             )
-            raise ApiError.conflict(resource.plural, resource.group, metadata["name"], why)
+            raise ApiError.conflict(resource.kind, resource.group, metadata["name"], why)
         last = stored if dry_run else self.remove(resource, stored)
         return answer_json(
             last
@@ -320,8 +339,8 @@ class Api:
         )
 
     def _delete_collection(self, request: Request, resource: Resource, target: Target) -> Answer:
-        matches = _selection(request, resource)
-        dry_run = _dry_run(request, resource, wire.options_of(request))
+        matches = selection(request, resource)
+        dry_run = is_dry_run(request, wire.options_of(request))
         namespace = target.namespace if resource.namespaced else ""
         gone = [document for document in self.store.all(resource, namespace) if matches is None or matches(document)]
         if not dry_run:
@@ -336,7 +355,7 @@ class Api:
         if resource.kind == "Namespace":
             name = document["metadata"]["name"]
             last = self.store.remove(resource, document)
-            for inner in (r for r in _namespaced() if r.kind != "Namespace"):
+            for inner in (resource for resource in RESOURCES if resource.namespaced):
                 for leftover in self.store.all(inner, name):
                     self.store.remove(inner, leftover)
             return last | {"status": {"phase": "Terminating"}}
@@ -364,36 +383,3 @@ class Api:
     def now(self) -> str:
         """The present as objects print it."""
         return timestamp(self.clock())
-
-
-def _namespaced() -> list[Resource]:
-    from dashboard.demo.resources import RESOURCES
-
-    return [resource for resource in RESOURCES if resource.namespaced]
-
-
-def _page_not_found() -> Answer:
-    return Answer(404, b"404 page not found\n", content_type="text/plain; charset=utf-8")
-
-
-def _selection(request: Request, resource: Resource) -> Callable[[Json], bool] | None:
-    labels, fields = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
-    tests = [label_selector(labels)] if labels else []
-    tests += [field_selector(fields, resource)] if fields else []
-    return (lambda document: all(test(document) for test in tests)) if tests else None
-
-
-def _decoded(request: Request, resource: Resource, body: Any) -> tuple[Json, dict[str, str]]:
-    unknown = (
-        unknown_fields(resource, body, request.query.get("fieldValidation", "Warn")) if isinstance(body, dict) else []
-    )
-    warnings = {"Warning": ", ".join('299 - "' + text.replace('"', '\\"') + '"' for text in unknown)} if unknown else {}
-    return decode(resource, body), warnings
-
-
-def _dry_run(request: Request, resource: Resource, options: Json | None = None) -> bool:
-    value = request.query.get("dryRun", "") or "".join((options or {}).get("dryRun") or [])
-    if value not in {"", "All"}:
-        message = f' "" is invalid: dryRun: Unsupported value: "{value}": supported values: "All"'
-        raise ApiError(422, "Invalid", f"{resource.kind}{message}")
-    return value == "All"

@@ -31,7 +31,7 @@ HARBOR: Final = "harbor.example.com"
 GITLAB: Final = "gitlab.example.com:4567"
 PIPELINES: Final = "pipelines.kubeflow.org"
 FAKE: Final = "demo-only-not-a-real-value"
-_TOKEN_DIR: Final = "/var/run/secrets/kubeflow/pipelines"  # noqa: S105
+_TOKEN_DIR: Final = "/var/run/secrets/kubeflow/pipelines"
 
 
 def harbor(b: Builder, namespace: str, robot: str, *, name: str = "harbor-credential", days: float = 34.2) -> str:

@@ -24,7 +24,7 @@ from dashboard.demo.store import Change
 __all__ = ["Kubelet"]
 
 _BACK_OFF: Final = timedelta(seconds=20)
-_TOKEN: Final = "kube-api-access-"  # noqa: S105
+_TOKEN: Final = "kube-api-access-"
 logger = logging.getLogger(__name__)
 
 
@@ -109,7 +109,7 @@ class Kubelet:
     def _copied_now(self, pod: Json) -> bool:
         """Whether the pull Secrets of a loaded Pod are those of its ServiceAccount, so that admission rather than a template chose them."""
         account = self._store.get(named("serviceaccounts"), pod["metadata"]["namespace"], service_account_of(pod))
-        return (account or {}).get("imagePullSecrets", []) == pod["spec"].get("imagePullSecrets", [])
+        return bool((account or {}).get("imagePullSecrets", []) == pod["spec"].get("imagePullSecrets", []))
 
     def _make_again(self, pod: Json) -> None:
         metadata, pods = pod["metadata"], named("pods")

@@ -169,7 +169,8 @@ class Builder:
         self, version: str, kind: str, namespace: str, name: str, spec: Json, status: Json | None = None
     ) -> Json:
         """A custom resource."""
-        return self._add(kind, namespace, name, version=version, spec=spec, **({"status": status} if status else {}))
+        content: Json = {"spec": spec} | ({"status": status} if status else {})
+        return self._add(kind, namespace, name, version=version, **content)
 
     def secret(
         self,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from typing import Any, Final
 
-from dashboard.demo.status import ApiError, Json
+from dashboard.demo.status import ApiError, Json, go_type
 
 __all__ = ["json_patch", "merge_patch", "strategic_merge_patch"]
 
@@ -40,8 +41,11 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-def strategic_merge_patch(target: Json, patch: Json) -> Json:
-    """Like a merge patch, but lists with a merge key are merged by it; `$patch: delete|replace` and `$deleteFromPrimitiveList` are obeyed."""
+def strategic_merge_patch(target: Json, patch: Json, *, atomic: Collection[str] = ()) -> Json:
+    """Like a merge patch, but lists with a merge key are merged by it; `$patch: delete|replace` and `$deleteFromPrimitiveList` are obeyed.
+
+    Lists in `atomic` are replaced as a whole, without their directives.
+    """
     if patch.get("$patch") == "replace":
         return {key: copy.deepcopy(value) for key, value in patch.items() if key not in _DIRECTIVES}
     if patch.get("$patch") == "delete":
@@ -58,6 +62,8 @@ def strategic_merge_patch(target: Json, patch: Json) -> Json:
         elif isinstance(value, dict):
             before = merged.get(key)
             merged[key] = strategic_merge_patch(before if isinstance(before, dict) else {}, value)
+        elif isinstance(value, list) and key in atomic:
+            merged[key] = [{k: v for k, v in item.items() if k not in _DIRECTIVES} for item in value]
         elif isinstance(value, list) and key in _MERGE_KEYS:
             merged[key] = _merge_list(merged.get(key) or [], value, _MERGE_KEYS[key])
         elif isinstance(value, list) and key == "finalizers":
@@ -88,7 +94,7 @@ def json_patch(target: Json, operations: Any) -> Json:
     """RFC 6902. Raises ApiError 400 for a body that is no patch, 422 for an operation that cannot be done."""
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
         raise ApiError.bad_request(
-            "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch"
+            f"error decoding patch: json: cannot unmarshal {go_type(operations)} into Go value of type []handlers.jsonPatchOp"
         )
     holder: dict[str, Any] = {"": copy.deepcopy(target)}
     for operation in operations:

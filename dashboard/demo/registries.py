@@ -12,7 +12,7 @@ from scanner.image import Image, InvalidImage, parse_image
 __all__ = ["DEMO_PASSWORD", "REGISTRIES", "Registry", "pull_error"]
 
 #: The password that the demo's own Harbor robots have. It opens nothing.
-DEMO_PASSWORD: Final = "demo-only-not-a-real-password"  # noqa: S105
+DEMO_PASSWORD: Final = "demo-only-not-a-real-password"
 _OFFLINE: Final = "edge-registry-mirror"
 _NO_CA: Final = "team-genomics"
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from dashboard.demo.rbac import Attributes, Authorizer, User
-from dashboard.demo.status import ApiError, Json
+from dashboard.demo.status import ApiError, FieldError, Json
 
 __all__ = ["answer_review"]
+
+
+# system:basic-user and system:discovery, which every authenticated user has.
+_EVERYBODY: Final[list[Json]] = [
+    {
+        "verbs": ["create"],
+        "apiGroups": ["authorization.k8s.io"],
+        "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+    },
+    {"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]},
+    {
+        "verbs": ["get"],
+        "nonResourceURLs": ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/readyz", "/version"],
+    },
+]
 
 
 class _Asked(Protocol):
@@ -33,11 +48,10 @@ def answer_review(api: _Asked, kind: str, key: tuple[str, str, str], body: Any, 
             "status": {"authenticated": True, "user": _user_info(found), "audiences": spec.get("audiences") or []}
         }
     if kind == "SelfSubjectRulesReview":
-        return review | {"status": _rules(api, user, str(spec.get("namespace") or ""))}
+        return review | {"spec": {}, "status": _rules(api, user, str(spec.get("namespace") or ""))}
     if bool(spec.get("resourceAttributes")) is bool(spec.get("nonResourceAttributes")):
-        field = "spec.resourceAttributes"
-        message = f'{kind}.{key[0]} "" is invalid: {field}: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified'
-        raise ApiError(422, "Invalid", message)
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        raise ApiError.invalid("", key[0], "", [FieldError.invalid("spec", None, why)])
     if kind == "SubjectAccessReview":
         user = User(str(spec.get("user") or ""), tuple(spec.get("groups") or ()))
     decision = api.authorizer.authorize(user, Attributes.from_spec(spec))
@@ -54,7 +68,7 @@ def _user_info(user: User) -> Json:
 
 
 def _rules(api: _Asked, user: User, namespace: str) -> Json:
-    rules = api.authorizer.rules_of(user, namespace)
+    rules = [*_EVERYBODY, *api.authorizer.rules_of(user, namespace)]
     return {
         "resourceRules": [rule for rule in rules if "resources" in rule],
         "nonResourceRules": [rule for rule in rules if "nonResourceURLs" in rule],

@@ -29,6 +29,7 @@ from dashboard.demo.kubelet import Kubelet
 from dashboard.demo.rbac import User
 from dashboard.demo.status import ApiError, Json
 from dashboard.demo.store import Store
+from dashboard.demo.stories import build_stories
 from dashboard.demo.watch import open_watch
 from dashboard.demo.wire import Answer, Request, answer_error
 
@@ -162,8 +163,6 @@ class DemoCluster:
 
     def _load(self, objects: Iterable[Json] | None) -> None:
         if objects is None:
-            from dashboard.demo.stories import build_stories
-
             objects = build_stories(self.clock())
         for name in _BASE:
             self.api.load({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})

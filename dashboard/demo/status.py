@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["ApiError", "FieldError", "Json", "success"]
+__all__ = ["ApiError", "FieldError", "Json", "go_type", "success"]
 
 type_names: Final = {
     "FieldValueInvalid": "Invalid value",
@@ -127,6 +127,17 @@ class ApiError(Exception):
         return cls(405, "MethodNotAllowed", message, {})
 
     @classmethod
+    def no_such_resource(cls) -> ApiError:
+        return cls(404, "NotFound", "the server could not find the requested resource", {})
+
+    @classmethod
+    def unknown_option(cls, options: str, field: str, value: object, supported: Sequence[str]) -> ApiError:
+        """422 about a query parameter or a field of the options of a request."""
+        listed = ", ".join(f'"{name}"' for name in supported)
+        error = FieldError(field, "FieldValueNotSupported", f"supported values: {listed}", value)
+        return cls.invalid(options, "meta.k8s.io", "", [error])
+
+    @classmethod
     def unsupported_media_type(cls, accepted: Sequence[str]) -> ApiError:
         message = "the body of the request was in an unknown format - accepted media types include: "
         return cls(415, "UnsupportedMediaType", message + ", ".join(accepted))
@@ -134,6 +145,12 @@ class ApiError(Exception):
     @classmethod
     def expired(cls, message: str) -> ApiError:
         return cls(410, "Expired", message)
+
+
+def go_type(value: object) -> str:
+    """What Go's encoding/json calls a value in its errors."""
+    names = {str: "string", bool: "bool", list: "array", dict: "object"}
+    return names.get(type(value), "number")
 
 
 def success(plural: str, group: str, name: str, uid: str) -> Json:
@@ -150,4 +167,4 @@ def _details(kind: str, group: str, name: str) -> Json:
     details: Json = {"name": name} if name else {}
     if group:
         details["group"] = group
-    return details | {"kind": kind}
+    return details | ({"kind": kind} if kind else {})

@@ -152,7 +152,7 @@ class Store:
             window = [row for row in rows if row[0].startswith(f"{namespace}/")] if namespace else rows
             window = window[bisect_left(window, start, key=lambda row: row[0]) :]
             items: list[Json] = []
-            for at, (key, document) in enumerate(window):
+            for at, (_, document) in enumerate(window):
                 if limit and len(items) == limit:
                     self._keep(resource, revision, rows)
                     remaining = None if matches else len(window) - at
@@ -220,7 +220,8 @@ def _decode(token: str) -> tuple[int, str]:
         )
     if not revision or not start:
         raise ApiError.bad_request(
-            "invalid continue token: continue key is not valid: incorrect encoded start resourceVersion"
+            "invalid continue token: continue key is not valid: incorrect encoded start resourceVersion "
+            "(version meta.k8s.io/v1)"
         )
     return revision, start
 

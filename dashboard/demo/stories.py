@@ -203,7 +203,7 @@ def _harbor_missing(b: Builder) -> None:
     }
     b.custom("serving.kserve.io/v1beta1", "InferenceService", ns, "ranking", predictor, {"conditions": [condition]})
     text = "An error occurred (SignatureDoesNotMatch) when calling the ListObjects operation: The request signature we calculated does not match the signature you provided. Check your key and signing method."
-    loader = {
+    loader: Json = {
         "name": "storage-initializer",
         "image": "docker.io/kserve/storage-initializer:v0.16.0",
         "args": ["s3://models/fraud/v2", "/mnt/models"],

@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 from dashboard.demo.resources import Resource
-from dashboard.demo.status import ApiError, FieldError, Json
+from dashboard.demo.status import ApiError, FieldError, Json, go_type
 
 __all__ = ["decode", "unknown_fields", "validate", "validate_update"]
 
@@ -55,12 +55,12 @@ def decode(resource: Resource, document: Any) -> Json:
         )
     expected = (resource.group_version, resource.kind)
     given = (document.get("apiVersion") or expected[0], document.get("kind") or expected[1])
-    if given != expected:
-        raise ApiError.bad_request(
-            f"the API version in the data ({given[0]}) does not match the expected API version ({expected[0]})"
-            if given[1] == expected[1]
-            else f'{given[1]} in version "{given[0]}" cannot be handled as a {resource.kind}'
-        )
+    if given[1] != expected[1]:
+        why = f"converting ({given[0]}.{given[1]}) to (core.{resource.kind}): unknown conversion"
+        raise ApiError.bad_request(f'{given[1]} in version "{given[0]}" cannot be handled as a {resource.kind}: {why}')
+    if given[0] != expected[0]:
+        why = f'no kind "{given[1]}" is registered for version "{given[0]}" in scheme "pkg/runtime/scheme.go:111"'
+        raise ApiError.bad_request(f'{given[1]} in version "{given[0]}" cannot be handled as a {resource.kind}: {why}')
     document = {"kind": expected[1], "apiVersion": expected[0]} | document
     metadata = document.get("metadata") or {}
     if not isinstance(metadata, dict):
@@ -98,12 +98,12 @@ def _decode_data(resource: Resource, document: Json) -> Json:
 
 
 def _string_map(resource: Resource, value: object, field: str) -> None:
-    if value is not None and not (
-        isinstance(value, dict) and all(isinstance(item, str | None) for item in value.values())
-    ):
-        raise _cannot(
-            resource, f"json: cannot unmarshal a value into Go struct field {resource.kind}.{field} of type string"
-        )
+    wanted = "[]uint8" if (resource.kind, field) == ("Secret", "data") else "string"
+    wrong = [item for item in value.values() if not isinstance(item, str | None)] if isinstance(value, dict) else []
+    if wrong or not isinstance(value, dict | None):
+        what = go_type(wrong[0] if wrong else value)
+        why = f"json: cannot unmarshal {what} into Go struct field {resource.kind}.{field} of type {wanted}"
+        raise _cannot(resource, why)
 
 
 def _cannot(resource: Resource, why: str) -> ApiError:
@@ -220,8 +220,7 @@ def _not_an_object(content: bytes) -> str:
         return "exceeded max depth"
     if value is None or isinstance(value, dict):
         return ""
-    kind = {str: "string", list: "array", bool: "bool"}.get(type(value), "number")
-    return f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+    return f"json: cannot unmarshal {go_type(value)} into Go value of type map[string]interface {{}}"
 
 
 def _validate_pod(document: Json) -> list[FieldError]:
@@ -249,7 +248,7 @@ def validate_update(resource: Resource, before: Json, after: Json) -> None:
     if resource.kind == "Pod" and _frozen_part(before) != _frozen_part(after):
         errors.append(FieldError.forbidden("spec", _POD_FROZEN))
     if resource.kind.endswith("RoleBinding") and before.get("roleRef") != after.get("roleRef"):
-        errors.append(FieldError.invalid("roleRef", after.get("roleRef"), "cannot change roleRef"))
+        errors.append(FieldError.invalid("roleRef", after.get("roleRef"), "field is immutable"))
     if errors:
         raise ApiError.invalid(resource.kind, resource.group, after["metadata"]["name"], errors)
 

@@ -49,7 +49,11 @@ async def _lines(
 ) -> Lines:
     query = call.query
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
-    stop = store.listen(lambda change: loop.call_soon_threadsafe(changed.set))
+
+    def notice(_change: Change) -> None:
+        loop.call_soon_threadsafe(changed.set)
+
+    stop = store.listen(notice)
     ends_at = loop.time() + (float(query.get("timeoutSeconds") or 0) or _DEFAULT_SECONDS)
     revision = int(query.get("resourceVersion") or 0)
     bookmarks = query.get("allowWatchBookmarks") in {"true", "1"}
