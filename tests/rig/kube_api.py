@@ -19,6 +19,8 @@ from tests.rig.certificates import KeyPair
 Json = Any
 _serial = itertools.count(1)
 _run = secrets.token_hex(2)
+# The server closes a connection that was idle for 90 s. One about to be closed is not used: its request could fail.
+_IDLE_SECONDS = 45
 
 
 class ApiError(RuntimeError):
@@ -42,7 +44,7 @@ class KubeApi:
         """`tokens` by user name; there must be one for `admin`, who does what no other user is named for."""
         self._tokens = dict(tokens)
         self._certificates: dict[str, KeyPair] = {}
-        self._connections: list[http.client.HTTPSConnection] = []
+        self._connections: list[_Connection] = []
         self._local = threading.local()
         self._kinds: dict[tuple[str, str], _Kind] = {}
 
@@ -69,6 +71,8 @@ class KubeApi:
             headers["Content-Type"] = content_type
             data = json.dumps(body).encode()
         connection = self._connection(user)
+        if time.monotonic() - connection.last_used_at > _IDLE_SECONDS:
+            connection.close()
         try:
             connection.request(method, path, body=data, headers=headers)
             response = connection.getresponse()
@@ -78,19 +82,20 @@ class KubeApi:
             if isinstance(error, OSError):
                 raise
             raise OSError(f"no answer from {self.url}: {error!r}") from error
+        connection.last_used_at = time.monotonic()
         if response.headers.get_content_type() == "application/json":
             return response.status, json.loads(text)
         return response.status, text.decode(errors="replace")
 
-    def _connection(self, user: str) -> http.client.HTTPSConnection:
+    def _connection(self, user: str) -> _Connection:
         """This thread's open connection for this user: a TLS handshake for each request would triple its cost."""
-        mine: dict[str, http.client.HTTPSConnection] = self._local.__dict__
+        mine: dict[str, _Connection] = self._local.__dict__
         if user not in mine:
             context = ssl.create_default_context(cafile=str(self.ca_file))
             if user in self._certificates:
                 pair = self._certificates[user]
                 context.load_cert_chain(pair.certificate, pair.key)
-            connection = _NoDelayConnection("127.0.0.1", self.port, context=context, timeout=60)
+            connection = _Connection("127.0.0.1", self.port, context=context, timeout=60)
             mine[user] = connection
             self._connections.append(connection)
         return mine[user]
@@ -113,7 +118,7 @@ class KubeApi:
         annotations: Mapping[str, str] | None = None,
         service_account: bool = True,
     ) -> str:
-        """Create a namespace, with a unique name unless given one, and its `default` ServiceAccount. Returns the name."""
+        """Create a namespace (by a unique name unless told one) and its `default` ServiceAccount; returns the name."""
         name = name or unique_namespace()
         metadata = {"name": name, "labels": dict(labels or {}), "annotations": dict(annotations or {})}
         self.must("POST", "/api/v1/namespaces", {"metadata": metadata})
@@ -246,8 +251,10 @@ class _Kind:
         return f"{self._base}{folder}/{self._plural}"
 
 
-class _NoDelayConnection(http.client.HTTPSConnection):
+class _Connection(http.client.HTTPSConnection):
     """Sends the body of a request right after its head: waiting for the peer's acknowledgement may cost 40 ms."""
+
+    last_used_at = 0.0
 
     def connect(self) -> None:
         super().connect()
