@@ -37,7 +37,7 @@ from scanner.api_errors import (
 from scanner.gathering import FORBIDDEN, REQUIRED, listed, take, whole
 from scanner.kubeconfig import Connection, connect, connect_text
 from scanner.listing import NAMESPACED, NAMESPACES, PROFILES, SERVICE_ACCOUNTS, ByNamespace, PagedList, Resource
-from scanner.transport import METADATA_ONLY, STRATEGIC_MERGE, Transport
+from scanner.transport import MERGE_PATCH, METADATA_ONLY, Transport
 
 __all__ = [
     "BadConfiguration",
@@ -57,6 +57,7 @@ __all__ = [
 
 FIELD_MANAGER: Final = "credboard"
 
+_RELINK_TRIES: Final = 5
 _AUTHORIZATION: Final = "authorization.k8s.io/v1"
 
 Progress = Callable[[int, int | None], None]
@@ -65,6 +66,15 @@ S = TypeVar("S")
 
 class _HasMetadata(raw.Raw, frozen=True, kw_only=True):
     metadata: raw.ObjectMeta
+
+
+class _Version(raw.Raw, frozen=True, kw_only=True):
+    resource_version: str = ""
+
+
+class _Linked(raw.Raw, frozen=True, kw_only=True):
+    metadata: _Version
+    image_pull_secrets: list[raw.LocalObjectReference] | None = None
 
 
 class _ReviewStatus(raw.Raw, frozen=True, kw_only=True):
@@ -265,20 +275,16 @@ class Cluster:
     def link_pull_secret(self, namespace: str, service_account: str, secret: str, *, dry_run: bool = False) -> bool:
         """Add a Secret to a ServiceAccount's imagePullSecrets; False when it is there already. Raises NotFound.
 
-        A strategic merge patch merges that list by name (core/v1 types.go, ServiceAccount), so the entries of others
-        stay, even those added meanwhile.
+        That list is atomic: no kind of patch merges it (core/v1 types.go: no patchStrategy in ServiceAccount, unlike in
+        PodSpec). So the whole list is sent, for the very version that was read, and anew when somebody was faster.
         """
-        if secret in self._linked(namespace, service_account):
-            return False
-        self._patch_account(namespace, service_account, {"name": secret}, dry_run=dry_run)
-        return True
+        return self._relink(
+            namespace, service_account, dry_run, lambda names: names if secret in names else [*names, secret]
+        )
 
     def unlink_pull_secret(self, namespace: str, service_account: str, secret: str, *, dry_run: bool = False) -> bool:
         """Take a Secret out of a ServiceAccount's imagePullSecrets; False when it is not there. Raises NotFound."""
-        if secret not in self._linked(namespace, service_account):
-            return False
-        self._patch_account(namespace, service_account, {"$patch": "delete", "name": secret}, dry_run=dry_run)
-        return True
+        return self._relink(namespace, service_account, dry_run, lambda names: [n for n in names if n != secret])
 
     # Asking
 
@@ -343,15 +349,28 @@ class Cluster:
         elif error.status != 404:
             unreadable[PROFILES.name] = str(error)
 
-    def _linked(self, namespace: str, service_account: str) -> set[str]:
-        ask = Ask(verb="get", resource="serviceaccounts", namespace=namespace, name=service_account)
-        account = self._get(ask, raw.ServiceAccount)
-        return {reference.name for reference in account.image_pull_secrets or ()}
-
-    def _patch_account(self, namespace: str, name: str, entry: Mapping[str, str], *, dry_run: bool) -> None:
-        ask = Ask(verb="patch", resource="serviceaccounts", namespace=namespace, name=name)
-        body = {"imagePullSecrets": [dict(entry)]}
-        self._transport.send(ask, body=body, query=_write_query(dry_run), content_type=STRATEGIC_MERGE)
+    def _relink(self, namespace: str, name: str, dry_run: bool, change: Callable[[list[str]], list[str]]) -> bool:
+        """Write what `change` makes of the names in imagePullSecrets. Raises Conflict when others keep being faster."""
+        get = Ask(verb="get", resource="serviceaccounts", namespace=namespace, name=name)
+        patch = Ask(verb="patch", resource="serviceaccounts", namespace=namespace, name=name)
+        for attempt in range(1, _RELINK_TRIES + 1):
+            account = self._get(get, _Linked)
+            before = [reference.name for reference in account.image_pull_secrets or ()]
+            after = change(before)
+            if after == before:
+                return False
+            body = {
+                "metadata": {"resourceVersion": account.metadata.resource_version},
+                "imagePullSecrets": [{"name": one} for one in after],
+            }
+            try:
+                self._transport.send(patch, body=body, query=_write_query(dry_run), content_type=MERGE_PATCH)
+            except Conflict:
+                if attempt == _RELINK_TRIES:
+                    raise
+            else:
+                return True
+        raise AssertionError("the last try returns or raises")
 
     def _review(self, kind: str, spec: Mapping[str, Any]) -> bool:
         ask = Ask(verb="create", resource=f"{kind.lower()}s", api=_AUTHORIZATION)

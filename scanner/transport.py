@@ -34,7 +34,7 @@ TRIES: Final = 3
 LONGEST_WAIT: Final = 30.0
 BACK_OFF: Final = 0.2
 JSON: Final = "application/json"
-STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
+MERGE_PATCH: Final = "application/merge-patch+json"
 METADATA_ONLY: Final = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{JSON}"
 
 _GATEWAY: Final = frozenset({502, 503, 504})
