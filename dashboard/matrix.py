@@ -1,7 +1,7 @@
 """The matrix as values: plain rows in, what a page shows out. No Django, no database, no clock.
 
-The database has already chosen, sorted and counted the rows (`NamespaceQuerySet.judged`); here they become a table whose
-every cell says something, also where no row exists: "nothing here needs it" and "not checked" are two different answers.
+The database has already chosen, sorted and counted the rows (`NamespaceQuerySet.judged`); here they become a table
+whose every cell says something, also where no row exists: "nothing here needs it" and "not checked" are not the same.
 """
 
 from __future__ import annotations
@@ -21,11 +21,23 @@ KINDS: Final[Mapping[str, str]] = {
     "token": "Token",
     "storage": "Storage",
     "tls": "Certificate",
+    "secret": "Secret",
 }
 
 #: Reasons that a new pull Secret, made here, puts right.
 REPAIRABLE: Final = frozenset(
-    {"missing", "rejected", "denied", "malformed", "wrong-host", "wrong-type", "expired", "expiring", "elsewhere", "unlinked"}
+    {
+        "missing",
+        "rejected",
+        "denied",
+        "malformed",
+        "wrong-host",
+        "wrong-type",
+        "expired",
+        "expiring",
+        "elsewhere",
+        "unlinked",
+    }
 )
 
 
@@ -76,8 +88,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCell:
-    """`status` None: nothing here needs it. `text` is the reason in words, `note` what to know beside it. `is_stored` is
-    true when there is a drawer to open."""
+    """`status` None: nothing here needs it. `text` is the reason in words, `note` what to know beside it.
+    `is_stored` is true when there is a drawer to open."""
 
     credential: str
     status: Status | None
@@ -103,11 +115,21 @@ class Row:
     text: str
     cells: tuple[ShownCell, ...]
 
+    @property
+    def more_owners(self) -> int:
+        return len(self.owners) - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+
+
+def kind_of(credential: str) -> str:
+    """The kind of a credential as a heading: "registry/quay.io" is a "Registry"."""
+    kind = credential.partition("/")[0]
+    return KINDS.get(kind, kind.replace("-", " ").capitalize())
 
 
 def build_columns(counts: Iterable[ColumnCount]) -> tuple[Column, ...]:
@@ -119,12 +141,11 @@ def build_columns(counts: Iterable[ColumnCount]) -> tuple[Column, ...]:
     columns = []
     for slug, tally in by_credential.items():
         bad = max((s for s in Status if tally[s] and s is not Status.OK), key=rank, default=Status.OK)
-        kind, _, name = slug.partition("/")
         columns.append(
             Column(
                 credential=slug,
-                kind=KINDS.get(kind, kind.replace("-", " ").capitalize()),
-                label=name or kind.upper(),
+                kind=kind_of(slug),
+                label=slug.partition("/")[2] or slug.upper(),
                 worst=bad,
                 hurt=0 if bad is Status.OK else tally[bad],
             )
@@ -135,16 +156,23 @@ def build_columns(counts: Iterable[ColumnCount]) -> tuple[Column, ...]:
 
 
 def build_matrix(
-    columns: Iterable[Column], namespaces: Iterable[NamespaceRow], cells: Iterable[CellRow], *, now: datetime, stale_after: timedelta
+    columns: Iterable[Column],
+    namespaces: Iterable[NamespaceRow],
+    cells: Iterable[CellRow],
+    *,
+    now: datetime,
+    stale_after: timedelta,
 ) -> Matrix:
-    """Put `cells` under `columns`, in the order of `namespaces`. What was seen longer ago than `stale_after` is unknown."""
+    """Put `cells` under `columns`, in the order of `namespaces`. What was seen before `stale_after` is unknown."""
     columns = tuple(columns)
     stored: dict[tuple[int, str], CellRow] = {(cell.namespace, cell.credential): cell for cell in cells}
     rows = []
     for namespace in namespaces:
         is_stale = namespace.scanned_at is None or namespace.scanned_at < now - stale_after
         shown = tuple(
-            _shown(stored.get((namespace.pk, column.credential)), column.credential, namespace, is_stale=is_stale, now=now)
+            _shown(
+                stored.get((namespace.pk, column.credential)), column.credential, namespace, is_stale=is_stale, now=now
+            )
             for column in columns
         )
         status = Status.UNKNOWN if is_stale else Status(namespace.status)
@@ -155,7 +183,9 @@ def build_matrix(
     return Matrix(columns=columns, rows=tuple(rows))
 
 
-def _shown(cell: CellRow | None, credential: str, namespace: NamespaceRow, *, is_stale: bool, now: datetime) -> ShownCell:
+def _shown(
+    cell: CellRow | None, credential: str, namespace: NamespaceRow, *, is_stale: bool, now: datetime
+) -> ShownCell:
     if cell is None:
         if namespace.scanned_at is None or not namespace.unreadable.isdisjoint(ESSENTIAL):
             return ShownCell(credential=credential, status=Status.UNKNOWN, text="not checked")

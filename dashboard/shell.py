@@ -68,7 +68,7 @@ class NavItem:
 
 
 class Shell:
-    """The frame of one page. `cluster` is the one in the URL, else the first the person may see; None when there is none."""
+    """The frame of one page. `cluster` is the one in the URL, else the first the person may see, if any."""
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
@@ -157,7 +157,9 @@ class Shell:
 
     @property
     def is_scan_due(self) -> bool:
-        return self.cluster is not None and self.cluster.next_scan_at is not None and self.cluster.next_scan_at <= self.now
+        return (
+            self.cluster is not None and self.cluster.next_scan_at is not None and self.cluster.next_scan_at <= self.now
+        )
 
     @cached_property
     def broker_is_up(self) -> bool:

@@ -7,10 +7,12 @@ a number (`check.rank`) so that the database can sort worst first.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Value, When
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from scanner.check import Status, rank
@@ -22,6 +24,13 @@ STALE_AFTER_INTERVALS = 2
 class ClusterQuerySet(models.QuerySet["Cluster"]):
     def due(self, now: datetime) -> ClusterQuerySet:
         return self.filter(next_scan_at__lte=now)
+
+    def visible_to(self, user: Any) -> ClusterQuerySet:
+        """All for an operator, else those with a Namespace that `user` may see; scanned ones first, then by name."""
+        ordered = self.order_by(Case(When(next_scan_at=None, then=1), default=0), "name")
+        if user.is_staff:
+            return ordered
+        return ordered.filter(Exists(Namespace.objects.visible_to(user).filter(cluster=OuterRef("pk"))))
 
 
 class Cluster(models.Model):
@@ -39,7 +48,7 @@ class Cluster(models.Model):
     # Who scans now; an owner that was killed loses it by not extending it.
     lease_until = models.DateTimeField(null=True, blank=True)
 
-    objects: ClassVar[models.Manager[Cluster]] = ClusterQuerySet.as_manager()  # type: ignore[assignment]
+    objects = ClusterQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name
@@ -72,6 +81,17 @@ class ScanQuerySet(models.QuerySet["Scan"]):
 
     def newest(self) -> Scan | None:
         return self.order_by("-started_at", "-pk").first()
+
+    def newest_and_last_good(self, cluster: Cluster) -> list[Scan]:
+        """The newest scan of all of `cluster` and the newest that ended well, newest first: two rows, one or none."""
+        own = self.of_whole_cluster().filter(cluster=cluster).order_by("-started_at", "-pk")
+        newest, good = own.values("pk")[:1], own.filter(state=Scan.State.DONE).values("pk")[:1]
+        return list(self.filter(Q(pk=Subquery(newest)) | Q(pk=Subquery(good))).order_by("-started_at", "-pk"))
+
+    def first_started_of(self, cluster: Cluster) -> datetime | None:
+        """Since when Credboard looks at `cluster`."""
+        first = self.filter(cluster=cluster).order_by("started_at").first()
+        return first.started_at if first else None
 
 
 class Scan(models.Model):
@@ -132,6 +152,73 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
         grouped = Q(kind="group", name__in=user.groups.values("name"))
         return self.present().filter(pk__in=NamespaceOwner.objects.filter(named | grouped).values("namespace"))
 
+    def judged(self, cluster: Cluster, *, now: datetime, credential: str = "") -> NamespaceQuerySet:
+        """Those of `cluster` with `rank_now` and `critical_now`: what was seen too long ago is unknown (`status_at`).
+
+        With a `credential` only those that need it, and `rank_now` is the rank of its cell.
+        """
+        stale = Q(scanned_at=None) | Q(scanned_at__lt=now - cluster.stale_after)
+        rows = self.filter(cluster=cluster)
+        stored: Any = F("rank")
+        if credential:
+            cells = Cell.objects.filter(namespace=OuterRef("pk"), credential__slug=credential)
+            rows = rows.filter(Exists(cells))
+            stored = Subquery(cells.values("rank")[:1])
+        return rows.annotate(
+            rank_now=Case(When(stale, then=Value(rank(Status.UNKNOWN))), default=stored),
+            critical_now=Case(When(stale, then=Value(0)), default=F("critical_cells")),
+        )
+
+    def matching(self, text: str) -> NamespaceQuerySet:
+        """Those whose name, a label or an owner contains every word of `text`."""
+        rows = self.annotate(labels_text=Cast("labels", models.TextField()))
+        for word in text.split()[:8]:
+            owned = NamespaceOwner.objects.filter(namespace=OuterRef("pk"), name__icontains=word)
+            rows = rows.filter(Q(name__icontains=word) | Q(labels_text__icontains=word) | Exists(owned))
+        return rows
+
+    def owned_by(self, name: str) -> NamespaceQuerySet:
+        return self.filter(Exists(NamespaceOwner.objects.filter(namespace=OuterRef("pk"), name__iexact=name)))
+
+    def labelled(self, label: str) -> NamespaceQuerySet:
+        """Those with the label "key=value", or with any value for "key"."""
+        key, equals, value = label.partition("=")
+        if not equals:
+            return self.filter(labels__has_key=key)
+        return self.annotate(label_value=KeyTextTransform(key, "labels")).filter(label_value=value)
+
+    def with_reason(self, reason: str, *, now: datetime, cluster: Cluster, credential: str = "") -> NamespaceQuerySet:
+        """Those with this reason now, themselves or in a cell (of `credential`, if given); "stale" are the too old."""
+        stale = Q(scanned_at=None) | Q(scanned_at__lt=now - cluster.stale_after)
+        if reason == "stale":
+            return self.filter(stale)
+        cells = Cell.objects.filter(namespace=OuterRef("pk"), reason=reason)
+        if credential:
+            return self.filter(~stale, Exists(cells.filter(credential__slug=credential)))
+        return self.filter(~stale, Q(reason=reason) | Exists(cells))
+
+    def with_status_now(self, status: str) -> NamespaceQuerySet:
+        """Of `judged` ones."""
+        return self.filter(Q(("rank_now", rank(status))))
+
+    def tallies(self) -> dict[str, int]:
+        """How many of `judged` ones have each status now, and ("unreadable") how many could not be read in full."""
+        counts = {status.value: Count("pk", filter=Q(rank_now=rank(status))) for status in Status}
+        return self.aggregate(
+            **counts, unreadable=Count("pk", filter=Q(unreadable__has_any_keys=["secrets", "pods", "serviceaccounts"]))
+        )
+
+    def matrix_rows(self) -> NamespaceQuerySet:
+        """Worst first, then most critical cells, then by name; with owners, without what no row shows."""
+        order = ("-rank_now", "-critical_now", "name")
+        return self.order_by(*order).defer("pull_secrets", "service_accounts", "labels").prefetch_related("owners")
+
+    def of_cluster(self, cluster: Cluster) -> NamespaceQuerySet:
+        return self.filter(cluster=cluster)
+
+    def named(self, names: list[str]) -> NamespaceQuerySet:
+        return self.filter(name__in=names)
+
 
 class Namespace(models.Model):
     """A Namespace as its last good scan saw it; `scanned_at` is when. Its status now is `status_at`."""
@@ -159,7 +246,11 @@ class Namespace(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["cluster", "name"], name="namespace_once_per_cluster")]
-        indexes = [models.Index(fields=["cluster", "gone_at", "-rank", "-critical_cells", "name"], name="namespace_worst_first")]
+        indexes = [
+            models.Index(
+                fields=["cluster", "gone_at", "-rank", "-critical_cells", "name"], name="namespace_worst_first"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -218,6 +309,28 @@ class CellQuerySet(models.QuerySet["Cell"]):
     def on_page(self, namespaces: list[Namespace]) -> CellQuerySet:
         return self.filter(namespace__in=namespaces)
 
+    def matrix_cells(self, namespaces: list[Namespace]) -> CellQuerySet:
+        """The cells of one page, without the drawer's JSON."""
+        return self.on_page(namespaces).select_related("credential").defer("details")
+
+    def counts(self, namespaces: NamespaceQuerySet, *, cluster: Cluster, now: datetime) -> models.QuerySet[Any, Any]:
+        """Dicts of `slug`, `status_now`, `reason_now` and `cells` over `namespaces` of `cluster`."""
+        seen = Q(namespace__scanned_at__gte=now - cluster.stale_after)
+        return (
+            self.filter(namespace__in=namespaces.filter(cluster=cluster))
+            .annotate(
+                slug=F("credential__slug"),
+                status_now=Case(When(seen, then=F("status")), default=Value(Status.UNKNOWN.value)),
+                reason_now=Case(When(seen, then=F("reason")), default=Value("stale")),
+            )
+            .values("slug", "status_now", "reason_now")
+            .annotate(cells=Count("pk"))
+            .order_by()
+        )
+
+    def of_namespace(self, namespace: Namespace) -> CellQuerySet:
+        return self.filter(namespace=namespace).select_related("credential").order_by("-rank", "credential__slug")
+
 
 class Cell(models.Model):
     """A credential in a Namespace that needs it. No row: nothing here needs it.
@@ -255,6 +368,16 @@ class FindingQuerySet(models.QuerySet["Finding"]):
 
     def worst_first(self) -> FindingQuerySet:
         return self.order_by("-rank", "code", "object", "credential")
+
+    def of_namespace(self, namespace: Namespace) -> FindingQuerySet:
+        return self.filter(namespace=namespace)
+
+    def of_credential(self, namespace: Namespace, credential: str) -> FindingQuerySet:
+        return self.filter(namespace=namespace, credential=credential)
+
+    def lately(self, since: datetime) -> FindingQuerySet:
+        """Open, or resolved after `since`."""
+        return self.filter(Q(resolved_at=None) | Q(resolved_at__gte=since))
 
 
 class Finding(models.Model):

@@ -1,0 +1,254 @@
+"""What the drawer of a cell and the page of a Namespace need from the database."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Final
+
+from django.urls import reverse
+
+from dashboard import drawer
+from dashboard.matrix import ESSENTIAL, REPAIRABLE, CellRow, kind_of, note
+from scanner.check import Status, all_checks
+from scanner.models import Cell, Finding, Namespace, Scan
+
+#: The account that reads clusters where Credboard is installed with its chart.
+READER_ACCOUNT: Final = "credboard:credboard-worker"
+
+
+class CellPage:
+    """A cell of a Namespace that `user` may see."""
+
+    def __init__(self, cell: Cell, user: Any, *, now: datetime) -> None:
+        self.cell = cell
+        self.namespace = cell.namespace
+        self.credential = cell.credential
+        self.now = now
+        self._user = user
+
+    @property
+    def is_stale(self) -> bool:
+        return self.namespace.is_stale(self.now)
+
+    @property
+    def status(self) -> str:
+        return str(Status.UNKNOWN) if self.is_stale else self.cell.status
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.credential.slug)
+
+    @property
+    def headline(self) -> str:
+        """The verdict in words: "Missing here, exists in kubeflow"."""
+        if self.is_stale:
+            return "Not known any more"
+        return drawer.headline(self.cell.status, self.cell.reason, self.places[0][0] if self.places else "")
+
+    @property
+    def action(self) -> str:
+        return "Create it here" if self.cell.reason in ("missing", "elsewhere") else "Replace it"
+
+    @property
+    def verified(self) -> str:
+        return drawer.VERIFIED.get(self.cell.verified, self.cell.verified.replace("-", " "))
+
+    @property
+    def history_spoken(self) -> str:
+        bad = sum(day.status not in ("", Status.OK) for day in self.history)
+        return f"{bad} of the last {len(self.history)} days with a problem"
+
+    @property
+    def url(self) -> str:
+        return reverse("cell", args=[self.namespace.cluster.name, self.namespace.name, self.credential.slug])
+
+    @cached_property
+    def owners(self) -> list[str]:
+        return [owner.name for owner in self.namespace.owners.all()]
+
+    @cached_property
+    def _all_findings(self) -> list[drawer.FindingRow]:
+        since = self.now - timedelta(days=drawer.HISTORY)
+        found = Finding.objects.of_credential(self.namespace, self.credential.slug).lately(since).worst_first()
+        return [finding_row(finding) for finding in found]
+
+    @cached_property
+    def _open(self) -> list[drawer.FindingRow]:
+        return [finding for finding in self._all_findings if finding.resolved_at is None]
+
+    @cached_property
+    def findings(self) -> tuple[drawer.Explained, ...]:
+        return drawer.explain(self._open, all_checks())
+
+    @cached_property
+    def chain(self) -> tuple[drawer.ChainStep, ...]:
+        return drawer.chain(self.cell.details)
+
+    @cached_property
+    def pods(self) -> tuple[drawer.WaitingPod, ...]:
+        return drawer.waiting_pods(self.cell.details.get("pods") or (), self._open)
+
+    @property
+    def more_pods(self) -> int:
+        return max(0, self.cell.pod_count - len(self.pods))
+
+    @cached_property
+    def places(self) -> list[tuple[str, str]]:
+        """Where else such a Secret is, as far as the person may know."""
+        known = drawer.places(self._open)
+        if not known:
+            return []
+        visible = Namespace.objects.visible_to(self._user).of_cluster(self.namespace.cluster)
+        names = set(visible.named([name for name, _ in known]).values_list("name", flat=True))
+        return [place for place in known if place[0] in names]
+
+    @property
+    def is_elsewhere_hidden(self) -> bool:
+        return not self.places and drawer.elsewhere_count(self._open) > 0
+
+    @cached_property
+    def history(self) -> tuple[drawer.Day, ...]:
+        looking_since = Scan.objects.first_started_of(self.namespace.cluster) if self._all_findings else None
+        return drawer.history(self._all_findings, looking_since=looking_since, now=self.now)
+
+    @property
+    def expiry_source(self) -> str:
+        source = self.cell.expiry_source
+        return drawer.EXPIRY_SOURCES.get(source, source.replace("-", " "))
+
+    @property
+    def is_repairable(self) -> bool:
+        """True when a new pull Secret, made from this page, may put it right."""
+        return self.credential.kind in ("registry", "secret") and self.cell.reason in REPAIRABLE and not self.is_stale
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        accounts = [name for finding in self._open for name in finding.details.get("service_accounts") or ()]
+        return drawer.look_commands(
+            namespace=self.namespace.name,
+            secret=self.cell.secret,
+            pods=[pod.name for pod in self.pods],
+            accounts=accounts,
+        )
+
+    @property
+    def note(self) -> str:
+        """The few words that the matrix puts beside the reason."""
+        cell = self.cell
+        row = CellRow(
+            namespace=cell.namespace_id,
+            credential=self.credential.slug,
+            status=cell.status,
+            reason=cell.reason,
+            expires_at=cell.expires_at,
+            pod_count=cell.pod_count,
+        )
+        return note(row, now=self.now)
+
+    @property
+    def state_in_list(self) -> tuple[object, ...]:
+        return (self.credential.slug, self.status, self.cell.reason, self.cell.since, self.note)
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """All that the page shows, for a poll to tell whether anything changed."""
+        cell = self.cell
+        return (
+            self.status, cell.reason, cell.since, cell.expires_at, cell.secret, cell.pod_count, self.chain, self.pods,
+            self.findings, self.places,
+        )  # fmt: skip
+
+
+class NamespacePage:
+    """Everything about one Namespace that `user` may see."""
+
+    def __init__(self, namespace: Namespace, user: Any, *, now: datetime) -> None:
+        self.namespace = namespace
+        self.cluster = namespace.cluster
+        self.now = now
+        self._user = user
+
+    @property
+    def url(self) -> str:
+        return reverse("namespace", args=[self.cluster.name, self.namespace.name])
+
+    @property
+    def is_stale(self) -> bool:
+        return self.namespace.is_stale(self.now)
+
+    @property
+    def status(self) -> str:
+        return str(self.namespace.status_at(self.now))
+
+    @cached_property
+    def owners(self) -> list[Any]:
+        return list(self.namespace.owners.all())
+
+    @cached_property
+    def cells(self) -> list[CellPage]:
+        found = list(Cell.objects.of_namespace(self.namespace))
+        for cell in found:
+            cell.namespace = self.namespace
+        return [CellPage(cell, self._user, now=self.now) for cell in found]
+
+    @cached_property
+    def _rows(self) -> list[drawer.FindingRow]:
+        return [finding_row(finding) for finding in Finding.objects.of_namespace(self.namespace).open().worst_first()]
+
+    @cached_property
+    def findings(self) -> tuple[drawer.Explained, ...]:
+        return drawer.explain(self._rows, all_checks())
+
+    @cached_property
+    def pods(self) -> tuple[drawer.WaitingPod, ...]:
+        """Pods with a message of the runtime."""
+        return tuple(pod for pod in drawer.waiting_pods((), self._rows) if pod.raw)
+
+    @property
+    def unreadable(self) -> list[tuple[str, str]]:
+        return sorted(self.namespace.unreadable.items())
+
+    @property
+    def is_blind(self) -> bool:
+        """True when so much is unreadable that a credential may be missing without a word here."""
+        return self.namespace.scanned_at is None or not ESSENTIAL.isdisjoint(self.namespace.unreadable)
+
+    @property
+    def grant(self) -> tuple[str, ...]:
+        refused = [resource for resource, why in self.unreadable if why == "forbidden"]
+        if not refused:
+            return ()
+        return drawer.grant_commands(namespace=self.namespace.name, resources=refused, account=READER_ACCOUNT)
+
+    @property
+    def account(self) -> str:
+        return READER_ACCOUNT
+
+    @property
+    def unasked(self) -> list[tuple[str, str, str]]:
+        """Checks that could not be asked: code, name, why."""
+        checks = all_checks()
+        asked = sorted(self.namespace.unasked.items())
+        return [(code, checks[code].summary if code in checks else "", why) for code, why in asked]
+
+    @property
+    def labels(self) -> list[str]:
+        return [f"{key}={value}" if value else key for key, value in sorted(self.namespace.labels.items())]
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        return (self.status, self.namespace.scanned_at, *(cell.state_in_list for cell in self.cells), self.findings)
+
+
+def finding_row(finding: Finding) -> drawer.FindingRow:
+    return drawer.FindingRow(
+        code=finding.code,
+        object=finding.object,
+        status=finding.status,
+        reason=finding.reason,
+        message=finding.message,
+        first_seen_at=finding.first_seen_at,
+        resolved_at=finding.resolved_at,
+        details=finding.details,
+    )

@@ -1,0 +1,268 @@
+"""One cell as its drawer shows it: why, whom it hurts, what to do. Rows in, values out: no Django, no clock."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from scanner.check import Check, Status, rank
+from scanner.snapshot import OWNER_ANNOTATION
+
+#: How long the history strip is, in days.
+HISTORY: Final = 30
+MAX_PODS: Final = 50
+
+#: Where an expiry date comes from, as people say it.
+EXPIRY_SOURCES: Final[Mapping[str, str]] = {
+    "x509": "the certificate itself",
+    "jwt": "the token itself",
+    "declared": "an annotation of the Secret",
+    "registry": "the registry",
+}
+
+#: How a credential came to be called fine.
+VERIFIED: Final[Mapping[str, str]] = {
+    "probe": "the registry accepted it",
+    "pod": "a Pod pulled with it",
+    "pulled": "a Pod pulled with it",
+}
+
+#: The links of a chain, as headings.
+STEPS: Final[Mapping[str, str]] = {
+    "image": "Image",
+    "pod": "Pod",
+    "pull-secrets": "Pull Secrets",
+    "secret": "Secret",
+    "key": "Key",
+    "registry": "Registry",
+}
+
+HEADLINES: Final[Mapping[str, str]] = {
+    "missing": "Missing here",
+    "rejected": "The registry rejects it (401)",
+    "denied": "Not allowed to pull this (403)",
+    "malformed": "The Secret cannot be read",
+    "wrong-host": "Made for another host",
+    "wrong-type": "The Secret has the wrong type",
+    "expired": "Expired",
+    "expiring": "Expires soon",
+    "unlinked": "Here, but nothing refers to it",
+    "failing": "Pods fail",
+    "latent": "Works only while the image is cached",
+    "shadowed": "Another entry is used instead",
+    "elsewhere": "Exists in another Namespace only",
+    "long-lived": "Never ends",
+    "literal": "Written out in a Pod",
+    "not-checked": "Not checked",
+    "unreachable": "Could not be asked",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainStep:
+    """`state` is "ok", "broken", "unknown" or "after" (behind the broken step, so it did not come to it)."""
+
+    step: str
+    state: str
+    title: str
+    note: str
+
+    @property
+    def spoken(self) -> str:
+        return {"ok": "fine", "broken": "broken here", "unknown": "not known"}.get(self.state, "not reached")
+
+    @property
+    def icon(self) -> str:
+        return {"ok": "ok", "broken": "critical", "unknown": "unknown"}.get(self.state, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingPod:
+    """`raw` is what the runtime said, without secrets (`words.without_secrets`)."""
+
+    name: str
+    cause: str = ""
+    advice: str = ""
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingRow:
+    """A finding as stored."""
+
+    code: str
+    object: str
+    status: str
+    reason: str
+    message: str
+    first_seen_at: datetime
+    resolved_at: datetime | None
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """A finding with what its check says about all findings of its kind."""
+
+    code: str
+    name: str
+    object: str
+    status: str
+    reason: str
+    message: str
+    first_seen_at: datetime
+    why: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """`status` "" when Credboard did not look that day."""
+
+    day: date
+    status: str
+
+
+def headline(status: str, reason: str, elsewhere: str = "") -> str:
+    """What the drawer says first. `elsewhere`: another Namespace that has it, if the person may know."""
+    if status == Status.OK:
+        return "In order"
+    text = HEADLINES.get(reason, reason.replace("-", " ").capitalize())
+    if elsewhere and reason in ("missing", "elsewhere"):
+        return f"Missing here, exists in {elsewhere}"
+    return text
+
+
+def chain(details: Mapping[str, Any]) -> tuple[ChainStep, ...]:
+    """The steps of `Cell.details["chain"]`; () for what an older version stored in another form."""
+    steps = details.get("chain")
+    if not isinstance(steps, list):
+        return ()
+    return tuple(
+        ChainStep(
+            step=STEPS.get(str(step.get("step")), str(step.get("step"))),
+            **{part: str(step.get(part) or "") for part in ("state", "title", "note")},
+        )
+        for step in steps
+        if isinstance(step, Mapping)
+    )
+
+
+def explain(findings: Iterable[FindingRow], checks: Mapping[str, Check]) -> tuple[Explained, ...]:
+    """`findings` with the words of their checks; those of a check that is no more keep their message only."""
+    explained = []
+    for finding in findings:
+        check = checks.get(finding.code)
+        why, how = why_and_how(check.ask.__doc__ or "") if check else ("", "")
+        explained.append(
+            Explained(
+                code=finding.code,
+                name=check.name if check else "",
+                object=finding.object,
+                status=finding.status,
+                reason=finding.reason,
+                message=finding.message,
+                first_seen_at=finding.first_seen_at,
+                why=why,
+                how=how,
+            )
+        )
+    return tuple(explained)
+
+
+def why_and_how(docstring: str) -> tuple[str, str]:
+    """What follows "Why it matters:" and "How to fix:", each on one line."""
+    _, _, rest = docstring.partition("Why it matters:")
+    why, _, how = rest.partition("How to fix:")
+    return _sentence(why), _sentence(how)
+
+
+def _sentence(text: str) -> str:
+    line = " ".join(text.split())
+    return line[:1].upper() + line[1:]
+
+
+def waiting_pods(names: Sequence[str], findings: Iterable[FindingRow]) -> tuple[WaitingPod, ...]:
+    """The Pods `names` with what `findings` know of each, and Pods that only findings name."""
+    known: dict[str, WaitingPod] = {name: WaitingPod(name=name) for name in names if isinstance(name, str)}
+    for finding in findings:
+        told = finding.details
+        for name in told.get("pods") or ():
+            if not isinstance(name, str):
+                continue
+            pod = known.get(name)
+            if pod is None or (told.get("raw") and not pod.raw):
+                known[name] = WaitingPod(
+                    name=name,
+                    cause=str(told.get("label") or ""),
+                    advice=str(told.get("advice") or ""),
+                    raw=str(told.get("raw") or ""),
+                )
+    return tuple(known.values())[:MAX_PODS]
+
+
+def places(findings: Iterable[FindingRow]) -> tuple[tuple[str, str], ...]:
+    """(Namespace, Secret) of every pull Secret elsewhere that `findings` know of. Not for everyone to read."""
+    pairs = (pair for finding in findings for pair in finding.details.get("elsewhere") or ())
+    return tuple(
+        dict.fromkeys((str(pair[0]), str(pair[1])) for pair in pairs if isinstance(pair, list) and len(pair) == 2)
+    )
+
+
+def elsewhere_count(findings: Iterable[FindingRow]) -> int:
+    return max((int(finding.details.get("elsewhere_count") or 0) for finding in findings), default=0)
+
+
+def history(findings: Iterable[FindingRow], *, looking_since: datetime | None, now: datetime) -> tuple[Day, ...]:
+    """The worst status of each of the last 30 days, oldest first; () when nothing was found in any of them."""
+    rows = list(findings)
+    if not rows or looking_since is None:
+        return ()
+    days = []
+    for back in range(HISTORY - 1, -1, -1):
+        day = (now - timedelta(days=back)).date()
+        hurt = [row.status for row in rows if _spans(row, day)]
+        status = "" if day < looking_since.date() else max(hurt, key=rank, default=str(Status.OK))
+        days.append(Day(day=day, status=status))
+    return tuple(days) if any(day.status not in ("", Status.OK) for day in days) else ()
+
+
+def _spans(row: FindingRow, day: date) -> bool:
+    return row.first_seen_at.date() <= day and (row.resolved_at is None or day <= row.resolved_at.date())
+
+
+def look_commands(*, namespace: str, secret: str, pods: Sequence[str], accounts: Sequence[str]) -> tuple[str, ...]:
+    """kubectl commands that show the same from a terminal, none of which prints a secret value."""
+    at = ["--namespace", namespace]
+    commands = []
+    if secret:
+        commands.append(["kubectl", "describe", "secret", secret, *at])
+    if accounts:
+        commands.append(
+            ["kubectl", "get", "serviceaccount", accounts[0], *at, "--output", "jsonpath={.imagePullSecrets}"]
+        )
+    if pods:
+        commands.append(["kubectl", "describe", "pod", pods[0], *at])
+    return tuple(
+        shlex.join(command) for command in commands or [["kubectl", "get", "secrets,serviceaccounts,pods", *at]]
+    )
+
+
+def grant_commands(*, namespace: str, resources: Iterable[str], account: str) -> tuple[str, ...]:
+    """kubectl commands that let the ServiceAccount `account` ("namespace:name") read `resources` of one Namespace."""
+    names = ",".join(sorted(resources))
+    role = "credboard-read"
+    at = ["--namespace", namespace]
+    create = ["kubectl", "create"]
+    return (
+        shlex.join([*create, "role", role, "--verb=get,list,watch", f"--resource={names}", *at]),
+        shlex.join([*create, "rolebinding", role, f"--role={role}", f"--serviceaccount={account}", *at]),
+    )
+
+
+def annotate_command(namespace: str, user: str) -> str:
+    """The kubectl command that names `user` as an owner of `namespace`."""
+    return shlex.join(["kubectl", "annotate", "namespace", namespace, f"{OWNER_ANNOTATION}={user}"])

@@ -1,0 +1,265 @@
+"""One page of the matrix: what the URL asks for, and the rows that answer it, in a constant number of queries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from dashboard.matrix import CellRow, Column, ColumnCount, Matrix, NamespaceRow, build_columns, build_matrix
+from scanner.check import Status
+from scanner.models import Cell, Cluster, Namespace, NamespaceQuerySet
+
+ROWS: Final = (50, 100, 200)
+STATUSES: Final = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK)
+MAX_TEXT: Final = 320
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """The state of the matrix, as its URL holds it. Values that mean nothing are read as the default."""
+
+    q: str = ""
+    status: str = ""
+    credential: str = ""
+    reason: str = ""
+    owner: str = ""
+    label: str = ""
+    rows: int = ROWS[0]
+    page: int = 1
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> Filters:
+        text = {name: _clean(query.get(name, "")) for name in ("q", "credential", "reason", "owner", "label")}
+        status = query.get("status", "")
+        rows, page = _number(query.get("rows", ""), ROWS[0]), _number(query.get("page", ""), 1)
+        return cls(
+            status=status if status in STATUSES else "",
+            rows=rows if rows in ROWS else ROWS[0],
+            page=max(1, page),
+            **text,
+        )
+
+    @property
+    def active(self) -> bool:
+        return any((self.q, self.status, self.credential, self.reason, self.owner, self.label))
+
+
+def _clean(text: str) -> str:
+    return text.replace("\x00", "").strip()[:MAX_TEXT]
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """A status with how many Namespaces have it, as a link that shows only them or, when `on`, all again."""
+
+    status: Status
+    word: str
+    count: int
+    url: str
+    on: bool
+
+
+class MatrixPage:
+    """What the matrix shows `user` of `cluster`. Raises nothing: a page past the end is the last one."""
+
+    def __init__(
+        self, cluster: Cluster, user: Any, filters: Filters, *, path: str, cluster_in_url: str, now: datetime
+    ) -> None:
+        self.cluster = cluster
+        self.filters = filters
+        self._path = path
+        self._cluster_in_url = cluster_in_url
+        self._now = now
+        self._visible = Namespace.objects.visible_to(user)
+
+    @cached_property
+    def _counts(self) -> list[Any]:
+        return list(Cell.objects.counts(self._visible, cluster=self.cluster, now=self._now))
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        return build_columns(
+            ColumnCount(credential=c["slug"], status=c["status_now"], reason=c["reason_now"], cells=c["cells"])
+            for c in self._counts
+        )
+
+    @cached_property
+    def reasons(self) -> list[str]:
+        """Every reason to filter by, the most frequent first."""
+        seen = Counter[str]()
+        for count in self._counts:
+            if count["status_now"] != Status.OK:
+                seen[count["reason_now"]] += count["cells"]
+        return [reason for reason, _ in seen.most_common()]
+
+    @cached_property
+    def _matching(self) -> NamespaceQuerySet:
+        """All filters but the status, which the tallies offer."""
+        chosen = self.filters
+        rows = self._visible.judged(self.cluster, now=self._now, credential=chosen.credential)
+        if chosen.q:
+            rows = rows.matching(chosen.q)
+        if chosen.owner:
+            rows = rows.owned_by(chosen.owner)
+        if chosen.label:
+            rows = rows.labelled(chosen.label)
+        if chosen.reason:
+            rows = rows.with_reason(chosen.reason, now=self._now, cluster=self.cluster, credential=chosen.credential)
+        return rows
+
+    @cached_property
+    def _tallied(self) -> dict[str, int]:
+        return self._matching.tallies()
+
+    @property
+    def total(self) -> int:
+        return sum(self._tallied[status] for status in STATUSES)
+
+    @property
+    def critical(self) -> int:
+        return self._tallied[Status.CRITICAL]
+
+    @property
+    def unreadable(self) -> int:
+        return self._tallied["unreadable"]
+
+    @cached_property
+    def tallies(self) -> list[Tally]:
+        chosen = self.filters.status
+        return [
+            Tally(
+                status=status,
+                word="well" if status is Status.OK else str(status),
+                count=self._tallied[status],
+                url=self.url(status="" if chosen == status else str(status)),
+                on=chosen == status,
+            )
+            for status in STATUSES
+        ]
+
+    @property
+    def shown(self) -> int:
+        """How many Namespaces the list has over all its pages."""
+        return self._tallied[self.filters.status] if self.filters.status else self.total
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.shown // self.filters.rows))
+
+    @property
+    def page(self) -> int:
+        return min(self.filters.page, self.pages)
+
+    @property
+    def first(self) -> int:
+        return (self.page - 1) * self.filters.rows + 1 if self.shown else 0
+
+    @property
+    def last(self) -> int:
+        return min(self.page * self.filters.rows, self.shown)
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        rows = self._matching
+        if self.filters.status:
+            rows = rows.with_status_now(self.filters.status)
+        found = list(rows.matrix_rows()[max(0, self.first - 1) : self.last])
+        cells = Cell.objects.matrix_cells(found) if found else ()
+        return build_matrix(
+            self.columns,
+            (_namespace_row(namespace) for namespace in found),
+            (_cell_row(cell) for cell in cells),
+            now=self._now,
+            stale_after=self.cluster.stale_after,
+        )
+
+    def url(self, **changes: str | int) -> str:
+        """This page with `changes`; back to the first page, unless they say which."""
+        chosen = self.filters
+        parts: dict[str, str | int] = {
+            "cluster": self._cluster_in_url,
+            "q": chosen.q,
+            "status": chosen.status,
+            "credential": chosen.credential,
+            "reason": chosen.reason,
+            "owner": chosen.owner,
+            "label": chosen.label,
+            "rows": chosen.rows if chosen.rows != ROWS[0] else "",
+            "page": "",
+        }
+        query = urlencode({name: value for name, value in (parts | changes).items() if value})
+        return f"{self._path}?{query}" if query else self._path
+
+    @property
+    def plain_url(self) -> str:
+        """All Namespaces."""
+        return self.url(q="", status="", credential="", reason="", owner="", label="")
+
+    @property
+    def unchecked_url(self) -> str:
+        return self.url(reason="not-checked", status="")
+
+    @property
+    def own_url(self) -> str:
+        return self.url(page=self.page if self.page > 1 else "")
+
+    @property
+    def previous_url(self) -> str:
+        return self.url(page=self.page - 1 if self.page > 2 else "") if self.page > 1 else ""
+
+    @property
+    def next_url(self) -> str:
+        return self.url(page=self.page + 1) if self.page < self.pages else ""
+
+    @property
+    def rows_urls(self) -> list[tuple[int, str, bool]]:
+        return [(rows, self.url(rows=rows if rows != ROWS[0] else ""), rows == self.filters.rows) for rows in ROWS]
+
+    @cached_property
+    def heads(self) -> list[tuple[Column, str, bool]]:
+        """Columns with the link that shows the Namespaces they hurt, and whether that is what is shown now."""
+        heads = []
+        for column in self.columns:
+            on = column.credential == self.filters.credential
+            status = str(column.worst) if column.hurt and not on else ""
+            heads.append((column, self.url(credential="" if on else column.credential, status=status), on))
+        return heads
+
+
+def _namespace_row(namespace: Namespace) -> NamespaceRow:
+    return NamespaceRow(
+        pk=namespace.pk,
+        name=namespace.name,
+        status=namespace.status,
+        reason=namespace.reason,
+        scanned_at=namespace.scanned_at,
+        owners=tuple(owner.name for owner in namespace.owners.all()),
+        unreadable=frozenset(namespace.unreadable),
+    )
+
+
+def _cell_row(cell: Cell) -> CellRow:
+    return CellRow(
+        namespace=cell.namespace_id,
+        credential=cell.credential.slug,
+        status=cell.status,
+        reason=cell.reason,
+        expires_at=cell.expires_at,
+        pod_count=cell.pod_count,
+        verified=cell.verified,
+    )
+
+
+def tag(*parts: object) -> str:
+    """A short name for what a poll would show: while it stays the same, the page need not change."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,1 @@
+"""What answers a request: read it, authorise, ask one question, render."""

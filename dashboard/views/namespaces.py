@@ -1,0 +1,21 @@
+"""Everything about one Namespace."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from dashboard.cell_page import NamespacePage
+from dashboard.identity import visible_namespace
+from dashboard.matrix_page import tag
+from dashboard.shell import shell_of
+from dashboard.views.partial import page_or_part
+
+
+@never_cache
+@require_safe
+def namespace(request: HttpRequest, cluster: str, namespace: str) -> HttpResponse:
+    found = visible_namespace(request, cluster, namespace)
+    page = NamespacePage(found, request.user, now=shell_of(request).now)
+    return page_or_part(request, "namespace.html", parts=("namespace",), seen=tag(page.state), context={"page": page})
