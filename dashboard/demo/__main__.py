@@ -19,17 +19,20 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--open", action="store_true", help="let the default token read every Secret")
     options = parser.parse_args()
+    # Blocked before any thread starts, so that they wait for sigwait below.
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     cluster = DemoCluster(port=options.port, closed=() if options.open else None)
     with tempfile.TemporaryDirectory(prefix="credboard-demo-") as folder:
         try:
             with cluster:
-                print(f"{cluster.url}\nexport KUBECONFIG={cluster.kubeconfig(Path(folder) / 'kubeconfig')}", flush=True)
-                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+                path = cluster.kubeconfig(Path(folder) / "kubeconfig")
+                sys.stdout.write(f"{cluster.url}\nexport KUBECONFIG={path}\n")
+                sys.stdout.flush()
+                signal.sigwait(ends)
         except PortTaken as error:
-            print(error.strerror, file=sys.stderr)
+            sys.stderr.write(f"{error.strerror}\n")
             return 1
-        except KeyboardInterrupt:
-            return 0
     return 0
 
 

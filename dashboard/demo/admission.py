@@ -29,7 +29,9 @@ def suffix(length: int = 5) -> str:
 
 
 def fresh_metadata(resource: Resource, metadata: Json, now: datetime) -> Json:
-    """The metadata of a new object: name from generateName, uid, creationTimestamp; what only the server may set is overwritten."""
+    """The metadata of a new object: name from generateName, uid, creationTimestamp; what only the server may set is
+    overwritten.
+    """
     metadata = dict(metadata)
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = metadata["generateName"][:58] + suffix()

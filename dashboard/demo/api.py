@@ -190,7 +190,8 @@ class Api:
             raise ApiError.bad_request(f'strconv.ParseInt: parsing "{limit[:40]}": invalid syntax')
         version = request.query.get("resourceVersion", "")
         if version and not version.isdecimal():
-            why = f'resourceVersion: Invalid value: "{version[:40]}": strconv.ParseUint: parsing "{version[:40]}": invalid syntax'
+            shown = f'"{version[:40]}"'
+            why = f"resourceVersion: Invalid value: {shown}: strconv.ParseUint: parsing {shown}: invalid syntax"
             raise ApiError.bad_request(f"invalid resource version: {why}")
         if token and request.query.get("resourceVersion", "0") not in {"", "0"}:
             raise ApiError.bad_request("specifying resource version is not allowed when using continue")
@@ -201,7 +202,8 @@ class Api:
             metadata["continue"] = page.continue_token
             if page.remaining is not None:
                 metadata["remainingItemCount"] = page.remaining
-        # As on a real server, the items of a built-in list carry neither kind nor apiVersion; those of a custom resource do.
+        # As on a real server, the items of a built-in list carry neither kind nor apiVersion; those of a custom
+        # resource do.
         items = (
             page.items
             if resource.custom
@@ -269,7 +271,8 @@ class Api:
             return json_patch(stored, patch)
         if not isinstance(patch, dict):
             raise ApiError.bad_request(
-                f"error decoding patch: json: cannot unmarshal {go_type(patch)} into Go value of type map[string]interface {{}}"
+                f"error decoding patch: json: cannot unmarshal {go_type(patch)} into Go value of type "
+                f"map[string]interface {{}}"
             )
         if kind == _MERGE:
             return merge_patch(stored, patch)
@@ -288,7 +291,8 @@ class Api:
             del metadata["namespace"]
         if metadata.get("uid", before["uid"]) != before["uid"]:
             why = (
-                f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{etcd_key(stored)}, ResourceVersion: 0, "
+                f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{etcd_key(stored)}, "
+                "ResourceVersion: 0, "
                 f"AdditionalErrorMsg: Precondition failed: UID in precondition: {metadata['uid']}, "
                 f"UID in object meta: {before['uid']}"
             )
@@ -327,7 +331,8 @@ class Api:
             raise ApiError.conflict(resource.kind, resource.group, metadata["name"], why)
         if wanted.get("resourceVersion") and wanted["resourceVersion"] != metadata["resourceVersion"]:
             why = (
-                f"the ResourceVersion in the precondition ({wanted['resourceVersion']}) does not match the ResourceVersion in record "
+                f"the ResourceVersion in the precondition ({wanted['resourceVersion']}) does not match the "
+                "ResourceVersion in record "
                 f"({metadata['resourceVersion']}). The object might have been modified"
             )
             raise ApiError.conflict(resource.kind, resource.group, metadata["name"], why)

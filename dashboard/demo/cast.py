@@ -1,4 +1,6 @@
-"""The recurring parts of the stories: credentials of the demo's registries, and the kinds of Pod a machine learning platform runs."""
+"""The recurring parts of the stories: credentials of the demo's registries, and the kinds of Pod a machine learning
+platform runs.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ HARBOR: Final = "harbor.example.com"
 GITLAB: Final = "gitlab.example.com:4567"
 PIPELINES: Final = "pipelines.kubeflow.org"
 FAKE: Final = "demo-only-not-a-real-value"
-_TOKEN_DIR: Final = "/var/run/secrets/kubeflow/pipelines"
+_TOKEN_DIR: Final = "/var/run/secrets/kubeflow/pipelines"  # noqa: S105
 
 
 def harbor(b: Builder, namespace: str, robot: str, *, name: str = "harbor-credential", days: float = 34.2) -> str:
@@ -55,7 +57,9 @@ def s3(b: Builder, namespace: str, *, name: str = "s3-models") -> str:
 def token(
     b: Builder, namespace: str, name: str, *, days: float, audience: str = PIPELINES, lifetime_days: float = 90
 ) -> str:
-    """An Opaque Secret that holds a JWT (a pasted one: nothing renews it), valid for so many days more, or expired where that is negative."""
+    """An Opaque Secret that holds a JWT (a pasted one: nothing renews it), valid for so many days more, or expired
+    where that is negative.
+    """
     expires = int((b.now + timedelta(days=days)).timestamp())
     claims = {
         "iss": "https://kubernetes.default.svc.cluster.local",
@@ -85,9 +89,17 @@ def notebook(b: Builder, namespace: str, name: str, image: str, *, running: bool
     b.custom("kubeflow.org/v1alpha1", "PodDefault", namespace, "access-ml-pipeline", rule)
     labels = {"notebook-name": name, "statefulset": name, "access-ml-pipeline": "true"}
     return b.pod(
-        namespace, f"{name}-0", image, owner=("StatefulSet", name), account="default-editor", labels=labels,
-        env=[{"name": "NB_PREFIX", "value": f"/notebook/{namespace}/{name}"}, variable], volumes=[_pipelines_token()], container=name, running=running,
-    )  # fmt: skip
+        namespace,
+        f"{name}-0",
+        image,
+        owner=("StatefulSet", name),
+        account="default-editor",
+        labels=labels,
+        env=[{"name": "NB_PREFIX", "value": f"/notebook/{namespace}/{name}"}, variable],
+        volumes=[_pipelines_token()],
+        container=name,
+        running=running,
+    )
 
 
 def kfp_pod(
@@ -115,9 +127,19 @@ def kfp_pod(
     }
     waiter = {"name": "wait", "image": "quay.io/argoproj/argoexec:v3.6.7", "command": ["argoexec", "wait"]}
     return b.pod(
-        namespace, f"{run}-{step}", image, owner=("Workflow", run), account="default-editor", labels=labels, pull=pull,
-        since=since, env=env, volumes=volumes, init=[launcher], sidecars=[waiter],
-    )  # fmt: skip
+        namespace,
+        f"{run}-{step}",
+        image,
+        owner=("Workflow", run),
+        account="default-editor",
+        labels=labels,
+        pull=pull,
+        since=since,
+        env=env,
+        volumes=volumes,
+        init=[launcher],
+        sidecars=[waiter],
+    )
 
 
 def model_pod(
@@ -139,9 +161,15 @@ def model_pod(
     labels = {"serving.kserve.io/inferenceservice": model, "component": "predictor", "app": f"isvc.{model}-predictor"}
     replica_set = f"{model}-predictor-{hashed.rpartition('-')[0]}"
     return b.pod(
-        namespace, f"{model}-predictor-{hashed}", image, owner=("ReplicaSet", replica_set), labels=labels, pull=pull,
-        container="kserve-container", since=since,
-    )  # fmt: skip
+        namespace,
+        f"{model}-predictor-{hashed}",
+        image,
+        owner=("ReplicaSet", replica_set),
+        labels=labels,
+        pull=pull,
+        container="kserve-container",
+        since=since,
+    )
 
 
 def replicas(

@@ -1,4 +1,4 @@
-"""Faults on purpose: make the next requests that match go wrong, as a real API server or the network before it would."""
+"""Faults on purpose: make the next requests that match go wrong, as an API server or the network would."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class Fault:
 
 
 class Faults:
-    """All methods may be called from any thread. `path` is a regular expression, searched in the path with its query; "" matches all."""
+    """All methods may be called from any thread. `path` is a regular expression, searched in the path with its query;
+    "" matches all.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

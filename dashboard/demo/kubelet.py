@@ -1,8 +1,11 @@
 """A fake kubelet and a fake controller for the demo's Pods, once a second. They are fakes of exactly this:
 
-- a Pending Pod starts to run when its Secrets are there and its pull Secrets would open its images at the registries of `registries.py`; else it
-  waits with the message that a real node would give, which flips between ErrImagePull and ImagePullBackOff while its Events count up;
-- a deleted Pod that a controller owns is made again under a new name, through admission, so with the pull Secrets its ServiceAccount has now.
+- a Pending Pod starts to run when its Secrets are there and its pull Secrets would open its images at the registries
+  of `registries.py`; else it
+  waits with the message that a real node would give, which flips between ErrImagePull and ImagePullBackOff while its
+  Events count up;
+- a deleted Pod that a controller owns is made again under a new name, through admission, so with the pull Secrets its
+  ServiceAccount has now.
 
 No image is pulled, no process is started, and a Pod that runs or crashes is never looked at again.
 """
@@ -24,7 +27,7 @@ from dashboard.demo.store import Change
 __all__ = ["Kubelet"]
 
 _BACK_OFF: Final = timedelta(seconds=20)
-_TOKEN: Final = "kube-api-access-"
+_TOKEN: Final = "kube-api-access-"  # noqa: S105
 logger = logging.getLogger(__name__)
 
 
@@ -107,7 +110,9 @@ class Kubelet:
                 self._orphaned.append(change.before)
 
     def _copied_now(self, pod: Json) -> bool:
-        """Whether the pull Secrets of a loaded Pod are those of its ServiceAccount, so that admission rather than a template chose them."""
+        """Whether the pull Secrets of a loaded Pod are those of its ServiceAccount, so that admission rather than a
+        template chose them.
+        """
         account = self._store.get(named("serviceaccounts"), pod["metadata"]["namespace"], service_account_of(pod))
         return bool((account or {}).get("imagePullSecrets", []) == pod["spec"].get("imagePullSecrets", []))
 

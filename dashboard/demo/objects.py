@@ -61,7 +61,9 @@ def _let_crash(status: Json, words: str, *, since: datetime, last: datetime) -> 
 
 
 class Builder:
-    """Collects objects. Every method that makes one appends it and returns it; `finish` gives Pods their status and Events."""
+    """Collects objects. Every method that makes one appends it and returns it; `finish` gives Pods their status and
+    Events.
+    """
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -107,7 +109,8 @@ class Builder:
         pull: Sequence[str] = (),
         storage: Sequence[str] = (),
     ) -> str:
-        """A Namespace with its `default` ServiceAccount. `profile_of` makes it a Kubeflow profile of that user, `owner` only annotates it.
+        """A Namespace with its `default` ServiceAccount. `profile_of` makes it a Kubeflow profile of that user,
+        `owner` only annotates it.
 
         `pull` and `storage` are what its ServiceAccounts name in imagePullSecrets and secrets.
         """
@@ -166,7 +169,7 @@ class Builder:
         )
 
     def custom(
-        self, version: str, kind: str, namespace: str, name: str, spec: Json, status: Json | None = None
+        self, version: str, kind: str, namespace: str, name: str, spec: Json, *, status: Json | None = None
     ) -> Json:
         """A custom resource."""
         content: Json = {"spec": spec} | ({"status": status} if status else {})
@@ -237,9 +240,11 @@ class Builder:
         running: bool = False,
         crash: str = "",
     ) -> Json:
-        """A Pod. `pull` None means what its ServiceAccount gives; `volumes` are (volume, mount path); `running` skips the question whether it could.
+        """A Pod. `pull` None means what its ServiceAccount gives; `volumes` are (volume, mount path); `running` skips
+        the question whether it could.
 
-        `owner` is (kind, name) of the controller. `crash` is the last word of its first init container, which keeps failing.
+        `owner` is (kind, name) of the controller. `crash` is the last word of its first init container, which keeps
+        failing.
         """
         since = since or self.ago(days=6)
         main: Json = {"name": container, "image": image, "imagePullPolicy": "IfNotPresent", "resources": {}}
@@ -298,7 +303,9 @@ class Builder:
         return []
 
     def finish(self) -> list[Json]:
-        """All objects in the order they can be created in, each Pod with the status that it would have on a real node, and with Events."""
+        """All objects in the order they can be created in, each Pod with the status that it would have on a real node,
+        and with Events.
+        """
         secrets: dict[str, dict[str, Json]] = {}
         for document in self._objects:
             if document["kind"] == "Secret":

@@ -42,7 +42,8 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def strategic_merge_patch(target: Json, patch: Json, *, atomic: Collection[str] = ()) -> Json:
-    """Like a merge patch, but lists with a merge key are merged by it; `$patch: delete|replace` and `$deleteFromPrimitiveList` are obeyed.
+    """Like a merge patch, but lists with a merge key are merged by it; `$patch: delete|replace` and
+    `$deleteFromPrimitiveList` are obeyed.
 
     Lists in `atomic` are replaced as a whole, without their directives.
     """
@@ -94,7 +95,8 @@ def json_patch(target: Json, operations: Any) -> Json:
     """RFC 6902. Raises ApiError 400 for a body that is no patch, 422 for an operation that cannot be done."""
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
         raise ApiError.bad_request(
-            f"error decoding patch: json: cannot unmarshal {go_type(operations)} into Go value of type []handlers.jsonPatchOp"
+            f"error decoding patch: json: cannot unmarshal {go_type(operations)} into Go value of type "
+            "[]handlers.jsonPatchOp"
         )
     holder: dict[str, Any] = {"": copy.deepcopy(target)}
     for operation in operations:

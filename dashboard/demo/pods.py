@@ -1,4 +1,6 @@
-"""How a Pod of the demo fares: which of its Secrets are missing, which images it may pull, and the status and Events that follow."""
+"""How a Pod of the demo fares: which of its Secrets are missing, which images it may pull, and the status and Events
+that follow.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +124,9 @@ def _config_error(container: Json, secrets: Mapping[str, Json], namespace: str) 
 
 
 def status_of(pod: Json, outcome: Outcome, *, since: datetime, backing_off: bool = True) -> Json:
-    """The `status` of a Pod that has been like this since then. `backing_off` chooses between the two faces of a failing pull."""
+    """The `status` of a Pod that has been like this since then. `backing_off` chooses between the two faces of a
+    failing pull.
+    """
     spec, at = pod["spec"], timestamp(since)
     troubles = {trouble.container: trouble for trouble in outcome.troubles}
     mounting = any(trouble.kind == "mount" for trouble in outcome.troubles)
@@ -136,11 +140,11 @@ def status_of(pod: Json, outcome: Outcome, *, since: datetime, backing_off: bool
                 _container_status(
                     container,
                     troubles.get(container["name"]),
-                    held,
-                    group,
-                    in_init and bool(init_names),
-                    at,
-                    backing_off,
+                    held=held,
+                    group=group,
+                    init=in_init and bool(init_names),
+                    at=at,
+                    backing_off=backing_off,
                 )
             )
     ready = "True" if outcome.runs else "False"
@@ -162,7 +166,7 @@ def status_of(pod: Json, outcome: Outcome, *, since: datetime, backing_off: bool
 
 
 def _container_status(
-    container: Json, trouble: Trouble | None, held: bool, group: str, init: bool, at: str, backing_off: bool
+    container: Json, trouble: Trouble | None, *, held: bool, group: str, init: bool, at: str, backing_off: bool
 ) -> Json:
     image = container["image"]
     row: Json = {
@@ -204,7 +208,8 @@ def events_of(pod: Json, outcome: Outcome, *, since: datetime, last: datetime, c
     rows = [("Normal", "Scheduled", f"Successfully assigned {metadata['namespace']}/{metadata['name']} to {NODE}", "")]
     missing = outcome.missing_pull_secrets
     if missing:
-        text = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); attempting to pull the image may not succeed."
+        names = ", ".join(missing)
+        text = f"Unable to retrieve some image pull secrets ({names}); attempting to pull the image may not succeed."
         rows.append(("Warning", "FailedToRetrieveImagePullSecret", text, ""))
     for trouble in outcome.troubles:
         where = f"spec.containers{{{trouble.container}}}" if trouble.container else ""
@@ -223,7 +228,7 @@ def events_of(pod: Json, outcome: Outcome, *, since: datetime, last: datetime, c
     if outcome.runs:
         rows += [("Normal", "Started", f"Started container {item['name']}", "") for item in pod["spec"]["containers"]]
     return [
-        event(
+        _event(
             pod,
             *row,
             first=since,
@@ -234,7 +239,7 @@ def events_of(pod: Json, outcome: Outcome, *, since: datetime, last: datetime, c
     ]
 
 
-def event(
+def _event(
     pod: Json, kind: str, reason: str, message: str, where: str, *, first: datetime, last: datetime, count: int
 ) -> Json:
     """One core/v1 Event about a Pod. Its name depends on what it says, so saying it again updates the same object."""

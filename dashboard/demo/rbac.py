@@ -1,4 +1,6 @@
-"""Who is asking, and may they: tokens, groups, and the RBAC objects that the demo cluster holds (kubernetes plugin/pkg/auth/authorizer/rbac)."""
+"""Who is asking, and may they: tokens, groups, and the RBAC objects that the demo cluster holds (kubernetes
+plugin/pkg/auth/authorizer/rbac).
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,8 @@ class Decision:
 class Authorizer:
     """RBAC over the stored objects, after a rule of our own: the Secrets of some Namespaces are closed to everybody.
 
-    A LIST or WATCH of Secrets over all Namespaces is then refused as well, as it would be for a person whose rights were given Namespace by Namespace.
+    A LIST or WATCH of Secrets over all Namespaces is then refused as well, as it would be for a person whose rights
+    were given Namespace by Namespace.
     """
 
     def __init__(self, store: Store, *, closed: Collection[str] = ()) -> None:

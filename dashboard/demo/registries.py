@@ -12,7 +12,7 @@ from scanner.image import Image, InvalidImage, parse_image
 __all__ = ["DEMO_PASSWORD", "REGISTRIES", "Registry", "pull_error"]
 
 #: The password that the demo's own Harbor robots have. It opens nothing.
-DEMO_PASSWORD: Final = "demo-only-not-a-real-password"
+DEMO_PASSWORD: Final = "demo-only-not-a-real-password"  # noqa: S105
 _OFFLINE: Final = "edge-registry-mirror"
 _NO_CA: Final = "team-genomics"
 
@@ -21,7 +21,8 @@ _NO_CA: Final = "team-genomics"
 class Registry:
     """`only` maps the accepted user names to their passwords (None: any name with any password that is not empty).
 
-    `private` holds repository prefixes that need a login (("",) is all of it); `denied` maps a user name to prefixes it may not pull.
+    `private` holds repository prefixes that need a login (("",) is all of it); `denied` maps a user name to prefixes
+    it may not pull.
     """
 
     realm: str
@@ -42,9 +43,25 @@ class Registry:
 
 
 _TEAMS: Final = (
-    "vision", "serving", "forecast", "nlp", "speech", "robotics", "search", "ads", "platform", "edge", "genomics", "fraud",
-    "recsys", "batch", "sandbox", "maps", "pricing", "kubeflow",
-)  # fmt: skip
+    "vision",
+    "serving",
+    "forecast",
+    "nlp",
+    "speech",
+    "robotics",
+    "search",
+    "ads",
+    "platform",
+    "edge",
+    "genomics",
+    "fraud",
+    "recsys",
+    "batch",
+    "sandbox",
+    "maps",
+    "pricing",
+    "kubeflow",
+)
 REGISTRIES: Final[Mapping[str, Registry]] = {
     "harbor.example.com": Registry(
         realm="https://harbor.example.com/service/token",
@@ -103,7 +120,8 @@ def _why(registry: Registry, image: Image, namespace: str, username: str, passwo
     if namespace in registry.unreachable_from:
         return f'failed to do request: Head "{url}": dial tcp {registry.address}: i/o timeout'
     if namespace in registry.untrusted_from:
-        return f'failed to do request: Head "{url}": tls: failed to verify certificate: x509: certificate signed by unknown authority'
+        untrusted = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+        return f'failed to do request: Head "{url}": {untrusted}'
     scope = quote(f"repository:{image.repository}:pull", safe="")
     asked = f"unexpected status from GET request to {registry.realm}?scope={scope}&service={registry.service}"
     if not username:

@@ -23,7 +23,9 @@ _EVENT_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource type. `fields` are the top-level keys that its objects may have besides apiVersion, kind and metadata (None: any)."""
+    """One resource type. `fields` are the top-level keys that its objects may have besides apiVersion, kind and
+    metadata (None: any).
+    """
 
     group: str
     version: str
@@ -43,7 +45,9 @@ class Resource:
 
     @property
     def label_conversion(self) -> bool:
-        """Whether the real server words an unknown field label as "field label not supported" (it has a conversion function for it)."""
+        """Whether the real server words an unknown field label as "field label not supported" (it has a conversion
+        function for it).
+        """
         return self.selectable != _META or self.custom
 
 
@@ -53,25 +57,89 @@ def _keys(*names: str) -> frozenset[str]:
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 RESOURCES: Final[tuple[Resource, ...]] = (
-    Resource("", "v1", "namespaces", "Namespace", namespaced=False, short=("ns",), subresources=("status", "finalize"),
-             selectable=_META | {"status.phase"}, fields=_keys("spec", "status"), returns_deleted=True),
-    Resource("", "v1", "secrets", "Secret", selectable=_META | {"type"}, fields=_keys("data", "stringData", "type", "immutable")),
-    Resource("", "v1", "serviceaccounts", "ServiceAccount", short=("sa",), returns_deleted=True,
-             fields=_keys("secrets", "imagePullSecrets", "automountServiceAccountToken")),
-    Resource("", "v1", "pods", "Pod", short=("po",), subresources=("status",), selectable=_POD_FIELDS,
-             fields=_keys("spec", "status"), returns_deleted=True),
-    Resource("", "v1", "events", "Event", short=("ev",), selectable=_EVENT_FIELDS,
-             fields=_keys("involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "type", "eventTime",
-                          "series", "action", "related", "reportingComponent", "reportingInstance")),
+    Resource(
+        "",
+        "v1",
+        "namespaces",
+        "Namespace",
+        namespaced=False,
+        short=("ns",),
+        subresources=("status", "finalize"),
+        selectable=_META | {"status.phase"},
+        fields=_keys("spec", "status"),
+        returns_deleted=True,
+    ),
+    Resource(
+        "",
+        "v1",
+        "secrets",
+        "Secret",
+        selectable=_META | {"type"},
+        fields=_keys("data", "stringData", "type", "immutable"),
+    ),
+    Resource(
+        "",
+        "v1",
+        "serviceaccounts",
+        "ServiceAccount",
+        short=("sa",),
+        returns_deleted=True,
+        fields=_keys("secrets", "imagePullSecrets", "automountServiceAccountToken"),
+    ),
+    Resource(
+        "",
+        "v1",
+        "pods",
+        "Pod",
+        short=("po",),
+        subresources=("status",),
+        selectable=_POD_FIELDS,
+        fields=_keys("spec", "status"),
+        returns_deleted=True,
+    ),
+    Resource(
+        "",
+        "v1",
+        "events",
+        "Event",
+        short=("ev",),
+        selectable=_EVENT_FIELDS,
+        fields=_keys(
+            "involvedObject",
+            "reason",
+            "message",
+            "source",
+            "firstTimestamp",
+            "lastTimestamp",
+            "count",
+            "type",
+            "eventTime",
+            "series",
+            "action",
+            "related",
+            "reportingComponent",
+            "reportingInstance",
+        ),
+    ),
     Resource("", "v1", "configmaps", "ConfigMap", short=("cm",), fields=_keys("data", "binaryData", "immutable")),
     Resource(_RBAC, "v1", "roles", "Role", fields=_keys("rules")),
     Resource(_RBAC, "v1", "rolebindings", "RoleBinding", fields=_keys("subjects", "roleRef")),
     Resource(_RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False, fields=_keys("rules", "aggregationRule")),
-    Resource(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False, fields=_keys("subjects", "roleRef")),
+    Resource(
+        _RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False, fields=_keys("subjects", "roleRef")
+    ),
     Resource("kubeflow.org", "v1", "profiles", "Profile", namespaced=False, subresources=("status",), custom=True),
     Resource("kubeflow.org", "v1alpha1", "poddefaults", "PodDefault", custom=True),
-    Resource("serving.kserve.io", "v1beta1", "inferenceservices", "InferenceService", short=("isvc",), subresources=("status",), custom=True),
-)  # fmt: skip
+    Resource(
+        "serving.kserve.io",
+        "v1beta1",
+        "inferenceservices",
+        "InferenceService",
+        short=("isvc",),
+        subresources=("status",),
+        custom=True,
+    ),
+)
 
 # Questions: only POST, nothing is stored.
 REVIEWS: Final[dict[tuple[str, str, str], str]] = {

@@ -1,7 +1,9 @@
 """The demo cluster as a server on this machine.
 
-kmock gives the HTTP server and its life cycle. Its KubernetesEmulator is not used: kmock 0.8 cannot parse `/api/v1/namespaces`, knows no PUT,
-paging, selectors, access rights or Status reasons, and keeps every request for ever. `Api` is our own, behind kmock's handler.
+kmock gives the HTTP server and its life cycle. Its KubernetesEmulator is not used: kmock 0.8 cannot parse
+`/api/v1/namespaces`, knows no PUT,
+paging, selectors, access rights or Status reasons, and keeps every request for ever. `Api` is our own, behind kmock's
+handler.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import socket
 import threading
 from collections import deque
 from collections.abc import Collection, Iterable
@@ -52,18 +55,30 @@ class SeenRequest(msgspec.Struct, frozen=True):
 
 
 class _WebServer(aiohttp.test_utils.RawTestServer):
-    """kmock's server, without debug pages, with bodies larger than 1 MiB (a Secret may have that much) and a quick end."""
+    """kmock's server, without debug pages, with bodies larger than 1 MiB (a Secret may have that much) and a quick
+    end.
+    """
+
+    def __init__(self, handler: Any, **kwargs: Any) -> None:
+        super().__init__(handler, socket_factory=_listening_socket, **kwargs)
 
     async def _make_runner(self, debug: bool = False, **kwargs: Any) -> aiohttp.web.ServerRunner:
-        factory = functools.partial(_large_request, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        factory = functools.partial(aiohttp.web.BaseRequest, loop=loop, client_max_size=_MAX_BODY)
         server = aiohttp.web.Server(self._handler, request_factory=factory, access_log=None, **kwargs)
         return aiohttp.web.ServerRunner(server, shutdown_timeout=1.0)
 
 
-def _large_request(
-    loop: asyncio.AbstractEventLoop, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
-) -> aiohttp.web.BaseRequest:
-    return aiohttp.web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_MAX_BODY)
+def _listening_socket(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+    """aiohttp's own would leave the socket open when the port is taken."""
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((host, port))
+    except OSError:
+        opened.close()
+        raise
+    return opened
 
 
 class _Handler(kmock.RawHandler):
@@ -122,8 +137,10 @@ async def _cut(request: aiohttp.web.BaseRequest, answer: Answer, keep: float) ->
 class DemoCluster:
     """A Kubernetes API on 127.0.0.1, in a daemon thread with its own event loop.
 
-    `objects` are loaded as they are (None: the five stories); `now` is the time that their dates are relative to, and the cluster's clock goes on from
-    there. `closed` names Namespaces whose Secrets nobody may read (None: `restricted`, with the stories; a LIST of Secrets over all Namespaces
+    `objects` are loaded as they are (None: the five stories); `now` is the time that their dates are relative to, and
+    the cluster's clock goes on from
+    there. `closed` names Namespaces whose Secrets nobody may read (None: `restricted`, with the stories; a LIST of
+    Secrets over all Namespaces
     then answers 403 as well). The default token is cluster-admin apart from that.
 
     Raises PortTaken from `start` when another program has the port.
@@ -211,7 +228,8 @@ class DemoCluster:
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken(
                     errno.EADDRINUSE,
-                    f"Port {self._port} on {_HOST} is taken by another program. Choose another one, or 0 for any free port.",
+                    f"Port {self._port} on {_HOST} is taken by another program. Choose another one, or 0 for "
+                    "any free port.",
                 ) from error
             raise error
         return self

@@ -1,4 +1,6 @@
-"""Errors of the demo API, worded as kube-apiserver words them (source: apimachinery pkg/api/errors and pkg/util/validation/field)."""
+"""Errors of the demo API, worded as kube-apiserver words them (source: apimachinery pkg/api/errors and
+pkg/util/validation/field).
+"""
 
 from __future__ import annotations
 

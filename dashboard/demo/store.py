@@ -1,4 +1,6 @@
-"""The objects of the demo cluster: one revision counter, ordered by etcd key, with consistent paging and a log of changes."""
+"""The objects of the demo cluster: one revision counter, ordered by etcd key, with consistent paging and a log of
+changes.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,12 @@ __all__ = ["Change", "Page", "Store", "etcd_key"]
 _SNAPSHOTS: Final = 64
 _CHANGES: Final = 20_000
 _TOO_OLD: Final = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue "
-    "parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided "
-    "token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was "
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+    "without the continue "
+    "parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided "
+    "token results in an inconsistent list - objects that were created, modified, or deleted between the time "
+    "the first chunk was "
     "returned and now may show up in the list."
 )
 

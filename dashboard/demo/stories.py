@@ -1,4 +1,6 @@
-"""The demo cluster's picture: a Kubeflow and KServe platform of about forty Namespaces, with the five stories of the product in it."""
+"""The demo cluster's picture: a Kubeflow and KServe platform of about forty Namespaces, with the five stories of the
+product in it.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +131,9 @@ def _wrong_host(b: Builder) -> None:
 
 
 def _denied_and_no_token(b: Builder) -> None:
-    """Stories 2 and 3: no right to two repositories; a missing Secret; a pipeline client without a projected token; broken storage JSON."""
+    """Stories 2 and 3: no right to two repositories; a missing Secret; a pipeline client without a projected token;
+    broken storage JSON.
+    """
     ns = b.namespace("team-forecast", profile_of="forecast@example.com", pull=["harbor-credential"])
     cast.harbor(b, ns, "forecast")
     for repository, hashed in (("demand-model", "6b5d9f7c8-tq4mw"), ("weather-model", "84c7d6b5f-zn7hs")):
@@ -145,8 +149,16 @@ def _denied_and_no_token(b: Builder) -> None:
     )
     endpoint = {"name": "KFP_ENDPOINT", "value": "http://ml-pipeline.kubeflow.svc.cluster.local:8888"}
     labels = {"app": "nightly-trigger"}
-    b.pod(ns, "nightly-trigger-7f6d8c9b5-k4wjd", f"{HARBOR}/forecast/nightly-trigger:0.3.0", owner=("ReplicaSet", "nightly-trigger-7f6d8c9b5"),
-          account="default-editor", labels=labels, env=[endpoint], container="trigger")  # fmt: skip
+    b.pod(
+        ns,
+        "nightly-trigger-7f6d8c9b5-k4wjd",
+        f"{HARBOR}/forecast/nightly-trigger:0.3.0",
+        owner=("ReplicaSet", "nightly-trigger-7f6d8c9b5"),
+        account="default-editor",
+        labels=labels,
+        env=[endpoint],
+        container="trigger",
+    )
     b.secret(
         ns,
         "storage-config",
@@ -193,16 +205,23 @@ def _harbor_missing(b: Builder) -> None:
         hashed="7c9d6f8b5-jt6xp",
     )
     why = (
-        'Revision "ranking-predictor-00001" failed with message: Unable to fetch image "harbor.example.com/serving/ranking:3.1.0-rc1": failed to '
-        "resolve image to digest: HEAD https://harbor.example.com/v2/serving/ranking/manifests/3.1.0-rc1: unexpected status code 401 Unauthorized "
+        'Revision "ranking-predictor-00001" failed with message: Unable to fetch image '
+        '"harbor.example.com/serving/ranking:3.1.0-rc1": failed to '
+        "resolve image to digest: HEAD https://harbor.example.com/v2/serving/ranking/manifests/3.1.0-rc1: "
+        "unexpected status code 401 Unauthorized "
         "(HEAD responses have no body, use GET for details)."
     )
     condition = {"type": "PredictorReady", "status": "False", "reason": "RevisionFailed", "message": why}
     predictor = {
         "predictor": {"containers": [{"name": "kserve-container", "image": f"{HARBOR}/serving/ranking:3.1.0-rc1"}]}
     }
-    b.custom("serving.kserve.io/v1beta1", "InferenceService", ns, "ranking", predictor, {"conditions": [condition]})
-    text = "An error occurred (SignatureDoesNotMatch) when calling the ListObjects operation: The request signature we calculated does not match the signature you provided. Check your key and signing method."
+    b.custom(
+        "serving.kserve.io/v1beta1", "InferenceService", ns, "ranking", predictor, status={"conditions": [condition]}
+    )
+    text = (
+        "An error occurred (SignatureDoesNotMatch) when calling the ListObjects operation: The request signature we "
+        "calculated does not match the signature you provided. Check your key and signing method."
+    )
     loader: Json = {
         "name": "storage-initializer",
         "image": "docker.io/kserve/storage-initializer:v0.16.0",
@@ -212,9 +231,17 @@ def _harbor_missing(b: Builder) -> None:
     loader["env"] = [{"name": key, "valueFrom": {"secretKeyRef": {"name": "s3-models", "key": key}}} for key in keys]
     model = {"modelFormat": {"name": "sklearn"}, "storageUri": "s3://models/fraud/v2"}
     b.custom("serving.kserve.io/v1beta1", "InferenceService", ns, "fraud", {"predictor": {"model": model}})
-    b.pod(ns, "fraud-predictor-6d5c7f9b8-vx2kn", "docker.io/kserve/sklearnserver:v0.16.0", owner=("ReplicaSet", "fraud-predictor-6d5c7f9b8"),
-          labels={"serving.kserve.io/inferenceservice": "fraud", "component": "predictor"}, init=[loader], container="kserve-container",
-          since=b.ago(minutes=65), crash=text)  # fmt: skip
+    b.pod(
+        ns,
+        "fraud-predictor-6d5c7f9b8-vx2kn",
+        "docker.io/kserve/sklearnserver:v0.16.0",
+        owner=("ReplicaSet", "fraud-predictor-6d5c7f9b8"),
+        labels={"serving.kserve.io/inferenceservice": "fraud", "component": "predictor"},
+        init=[loader],
+        container="kserve-container",
+        since=b.ago(minutes=65),
+        crash=text,
+    )
 
 
 def _harbor_untrusted(b: Builder) -> None:
@@ -331,10 +358,25 @@ def _warnings(b: Builder) -> None:
         "kubernetes.io/service-account.name": "default-editor",
         "kubernetes.io/service-account.uid": "3f2b8c1e-2f0e-4b59-9d3e-8f4a9b7c6d5e",
     }
-    legacy = cast.jwt(**{"iss": "kubernetes/serviceaccount", "kubernetes.io/serviceaccount/namespace": ns,
-                         "kubernetes.io/serviceaccount/service-account.name": "default-editor"})  # fmt: skip
-    b.secret(ns, "default-editor-token", {"token": legacy, "namespace": ns, "ca.crt": tls_data("demo-ca", not_after=b.now + timedelta(days=3000), days=3650)["tls.crt"]},
-             type="kubernetes.io/service-account-token", annotations=notes, age_days=700)  # fmt: skip
+    legacy = cast.jwt(
+        **{
+            "iss": "kubernetes/serviceaccount",
+            "kubernetes.io/serviceaccount/namespace": ns,
+            "kubernetes.io/serviceaccount/service-account.name": "default-editor",
+        }
+    )
+    b.secret(
+        ns,
+        "default-editor-token",
+        {
+            "token": legacy,
+            "namespace": ns,
+            "ca.crt": tls_data("demo-ca", not_after=b.now + timedelta(days=3000), days=3650)["tls.crt"],
+        },
+        type="kubernetes.io/service-account-token",
+        annotations=notes,
+        age_days=700,
+    )
     cast.replicas(b, ns, "helpdesk-bot", "ghcr.io/example/helpdesk-bot:1.0", 1)
 
     ns = b.namespace("team-energy", profile_of="energy@example.com", pull=["harbor-credential"])

@@ -1,4 +1,6 @@
-"""What the API server refuses with 400 and 422 (source: kubernetes pkg/apis/core/validation/validation.go and the registries' strategies)."""
+"""What the API server refuses with 400 and 422 (source: kubernetes pkg/apis/core/validation/validation.go and the
+registries' strategies).
+"""
 
 from __future__ import annotations
 
@@ -19,21 +21,25 @@ _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_VALUE: Final = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 _DATA_KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
 _SUBDOMAIN_SAYS: Final = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an "
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
+    "start and end with an "
     "alphanumeric character (e.g. 'example.com', regex used for validation is "
     r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
 _LABEL_SAYS: Final = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric "
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "
+    "end with an alphanumeric "
     "character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
 _LABEL_VALUE_SAYS: Final = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
+    "start and end with an "
     "alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
 _DATA_KEY_SAYS: Final = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', "
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+    "'KEY_NAME',  or 'key-name', "
     "regex used for validation is '[-._a-zA-Z0-9]+')"
 )
 _FROZEN: Final = "field is immutable when `immutable` is set"
@@ -45,7 +51,8 @@ _POD_FROZEN: Final = (
 
 
 def decode(resource: Resource, document: Any) -> Json:
-    """The typed object of a request body: kind, version and field types checked, `stringData` merged into `data`, nulls dropped.
+    """The typed object of a request body: kind, version and field types checked, `stringData` merged into `data`,
+    nulls dropped.
 
     Raises ApiError 400, never naming a value.
     """

@@ -20,7 +20,9 @@ Lines = AsyncIterator[bytes]
 
 
 def open_watch(store: Store, call: WatchCall, closing: asyncio.Event) -> Lines:
-    """The lines of a watch, until its `timeoutSeconds` or until the server closes. Raises ApiError 400 at once for parameters it cannot read."""
+    """The lines of a watch, until its `timeoutSeconds` or until the server closes. Raises ApiError 400 at once for
+    parameters it cannot read.
+    """
     target, query = call.target, call.query
     resource = find(target.group, target.version, target.resource)
     if resource is None:

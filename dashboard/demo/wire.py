@@ -74,7 +74,9 @@ def answer_error(error: ApiError) -> Answer:
 
 
 def parse_target(path: str) -> Target | None:
-    """The target of `/api/v1/…` and `/apis/<group>/<version>/…`, None for any other path (apiserver pkg/endpoints/request/requestinfo.go)."""
+    """The target of `/api/v1/…` and `/apis/<group>/<version>/…`, None for any other path (apiserver
+    pkg/endpoints/request/requestinfo.go).
+    """
     parts = [part for part in path.split("/") if part]
     if len(parts) >= 2 and parts[0] == "api":
         group, version, rest = "", parts[1], parts[2:]
