@@ -43,6 +43,7 @@ def _missing(context: Context, name: str, who: tuple[str, ...]) -> Iterator[Prob
                 "pods": affected[:50],
                 "pod_count": len(affected),
                 "service_accounts": accounts[:50],
+                "pod_accounts": sorted({use.pod.service_account for use in uses if use.pod.name in affected})[:50],
             },
         )
 

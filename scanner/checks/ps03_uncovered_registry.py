@@ -60,6 +60,7 @@ def _problem(credential: str, uses: list[ImageUse]) -> Problem:
             "image": shown(first.container.image, 500),
             "pods": pods[:50],
             "pod_count": len(pods),
+            "pod_accounts": sorted({use.pod.service_account for use in failing or uses})[:50],
             "secrets": named[:20],
             "cause": str(first.failure.cause) if first.failure else "",
         },
