@@ -14,7 +14,6 @@ their groups, as an owner, and may write there what Kubernetes lets them write w
 from __future__ import annotations
 
 import ipaddress
-import shlex
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,7 +25,9 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
+from scanner.api_errors import Ask, grant_commands
 from scanner.models import Namespace
+from scanner.provision import Decision
 
 #: Longest user or group name that `auth.User` and `auth.Group` hold.
 LONGEST_NAME: Final = 150
@@ -208,15 +209,6 @@ class AccessReviewer(Protocol):
     def can(self, user: str, groups: Iterable[str], verb: str, resource: str, namespace: str) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """Whether someone may; if not, `words` name the missing right and `remedy` is the command that grants it."""
-
-    allowed: bool
-    words: str = ""
-    remedy: str = ""
-
-
 def may_create(
     user: Any, namespace: Namespace, connection: AccessReviewer, *, link: bool = True, restart: bool = False
 ) -> Decision:
@@ -233,23 +225,12 @@ def may_create(
     rights += [("patch", "serviceaccounts")] if link else []
     rights += [("delete", "pods")] if restart else []
     name = user.get_username()
-    groups = [*user.groups.values_list("name", flat=True), f"{RESERVED}authenticated"]
+    groups = list(user.groups.values_list("name", flat=True))
     for verb, resource in rights:
         if not connection.can(name, groups, verb, resource, namespace.name):
             return Decision(
                 allowed=False,
                 words=f"Kubernetes does not let {name} {verb} {resource} in {namespace.name}.",
-                remedy=grant_command(name, verb, resource, namespace.name),
+                remedy="\n".join(grant_commands(name, Ask(verb=verb, resource=resource, namespace=namespace.name))),
             )
     return Decision(allowed=True)
-
-
-def grant_command(user: str, verb: str, resource: str, namespace: str) -> str:
-    """The kubectl commands that give `user` one right in one Namespace and nothing else."""
-    role = f"credboard-{verb}-{resource}"
-    at = f"-n {shlex.quote(namespace)}"
-    binding = f"{role}-{''.join(c if c.isascii() and c.isalnum() else '-' for c in user.lower()).strip('-') or 'user'}"
-    return (
-        f"kubectl create role {role} --verb={verb} --resource={resource} {at}\n"
-        f"kubectl create rolebinding {binding} --role={role} --user={shlex.quote(user)} {at}"
-    )

@@ -1,0 +1,58 @@
+"""Who changed what, as far as a person may know."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import QueryDict
+
+from dashboard.identity import is_operator
+from scanner.models import AuditEntry, Namespace
+
+PAGE_SIZE: Final = 50
+
+
+class AuditPage:
+    """Newest first; an operator sees all, an owner what happened in their Namespaces."""
+
+    def __init__(self, user: Any, query: QueryDict) -> None:
+        self._user = user
+        self.namespace = query.get("namespace", "").strip()[:253]
+        self.actor = query.get("actor", "").strip()[:254]
+        self._number = query.get("page", "1")
+
+    def _entries(self) -> QuerySet[AuditEntry]:
+        entries = AuditEntry.objects.all()
+        if not is_operator(self._user):
+            # By name: entries outlive the rows of what they speak of.
+            mine = Namespace.objects.visible_to(self._user)
+            entries = entries.filter(Exists(mine.filter(cluster__name=OuterRef("cluster"), name=OuterRef("namespace"))))
+        if self.namespace:
+            entries = entries.filter(namespace__icontains=self.namespace)
+        if self.actor:
+            entries = entries.filter(actor__icontains=self.actor)
+        return entries.order_by("-at", "-pk")
+
+    @cached_property
+    def entries(self) -> Page[AuditEntry]:
+        return Paginator(self._entries(), PAGE_SIZE).get_page(self._number)
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.namespace or self.actor)
+
+    @property
+    def newer_url(self) -> str:
+        return self._url(self.entries.previous_page_number()) if self.entries.has_previous() else ""
+
+    @property
+    def older_url(self) -> str:
+        return self._url(self.entries.next_page_number()) if self.entries.has_next() else ""
+
+    def _url(self, number: int) -> str:
+        parts = {"namespace": self.namespace, "actor": self.actor, "page": number}
+        return "?" + urlencode({name: value for name, value in parts.items() if value})
