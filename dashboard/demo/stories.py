@@ -381,7 +381,7 @@ def _warnings(b: Builder) -> None:
 
     ns = b.namespace("team-energy", profile_of="energy@example.com", pull=["harbor-credential"])
     cast.harbor(b, ns, "platform")
-    cast.token(b, ns, "grid-api-token", days=3.4, audience="grid.example.com")
+    cast.token(b, ns, "grid-api-token", days=11.4, audience="grid.example.com")
     cast.replicas(b, ns, "load-forecast", f"{HARBOR}/platform/load-forecast:0.2", 1)
 
     ns = b.namespace("team-translate", profile_of="translate@example.com", pull=["harbor-credential", "hub-login"])
