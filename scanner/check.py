@@ -18,10 +18,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from scanner.coverage import Coverage, ImageUse
-from scanner.credential import column
+from scanner.credential import ParsedCredential, column
 from scanner.elsewhere import Elsewhere
 from scanner.policy import Policy
-from scanner.snapshot import Snapshot
+from scanner.snapshot import Secret, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,12 @@ class Context:
     @cached_property
     def coverage(self) -> Coverage:
         return Coverage(self.snapshot)
+
+    @cached_property
+    def ending(self) -> tuple[tuple[Secret, ParsedCredential], ...]:
+        """The credentials that have an end, with their Secrets."""
+        secrets = self.snapshot.secrets.values()
+        return tuple([(s, credential) for s in secrets for credential in s.credentials if credential.expires_at])
 
     def columns_behind(self, secret: str, uses: Iterable[ImageUse]) -> tuple[str, ...]:
         """The columns that a pull Secret concerns which is not there or of no use: the registries of `uses`, those that
@@ -174,7 +180,7 @@ def run_checks(context: Context, checks: Iterable[Check] | None = None, *, stric
     for one in all_checks().values() if checks is None else checks:
         if one.code in context.policy.ignored:
             continue
-        if missing := one.needs & unreadable.keys():
+        if unreadable and (missing := one.needs & unreadable.keys()):
             resource = min(missing)
             unasked[one.code] = f"{resource}: {unreadable[resource]}"
             continue
@@ -187,7 +193,7 @@ def run_checks(context: Context, checks: Iterable[Check] | None = None, *, stric
             log.error("Check %s failed in %s: %s", one.code, context.snapshot.name, type(error).__name__)
             unasked[one.code] = f"the check failed ({type(error).__name__})"
             continue
-        if missing := one.wants & unreadable.keys():
+        if unreadable and (missing := one.wants & unreadable.keys()):
             resource = min(missing)
             unasked[one.code] = f"{resource}: {unreadable[resource]}"
         override = context.policy.statuses.get(one.code)

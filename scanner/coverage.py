@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from scanner.credential import column
@@ -55,24 +55,20 @@ class PullSecrets:
 class ImageUse:
     """One container's image, what would be tried to pull it, and how its pull fails now (None when it does not).
 
-    `image` is None when the reference is invalid. `told` is the message that tells of the failure, `failed_at` when it
-    was last seen, if an Event says so.
+    `image` is None when the reference is invalid; `credential` is the column of its registry, "" when it names none.
+    `told` is the message that tells of the failure, `failed_at` when it was last seen, if an Event says so.
     """
 
     pod: Pod
     container: Container
     image: Image | None
+    credential: str
     pull_secrets: PullSecrets
     matches: tuple[Covering, ...]
     failure: PullFailure | None = None
     told: str = ""
     failed_at: datetime | None = None
     awaits_retry: bool = False
-
-    @property
-    def credential(self) -> str:
-        """The column of this image's registry; "" for a reference that names none."""
-        return column("registry", self.image.registry) if self.image and self.image.registry else ""
 
     @property
     def wants_credential(self) -> bool:
@@ -150,23 +146,31 @@ class Coverage:
         named = pod.image_pull_secrets
         pull_secrets, _ = self._keyring(named)
         for container in pod.containers:
-            try:
-                image = parse_image(container.image)
-            except InvalidImage:
-                image = None
-            matches = self._lookup(named, container.image) if image else ()
-            failure, told, failed_at = _failure(pod, container)
-            yield ImageUse(
-                pod=pod,
-                container=container,
-                image=image,
-                pull_secrets=pull_secrets,
-                matches=matches,
-                failure=failure,
-                told=told,
-                failed_at=failed_at,
-                awaits_retry=failure is not None and self._awaits_retry(failure, failed_at, matches),
-            )
+            image, credential = _image(container.image)
+            matches = self._lookup(named, container.image) if named and image else ()
+            if container.waiting_reason in PULL_REASONS:
+                failure, told, failed_at = _failure(pod, container)
+                yield ImageUse(
+                    pod=pod,
+                    container=container,
+                    image=image,
+                    credential=credential,
+                    pull_secrets=pull_secrets,
+                    matches=matches,
+                    failure=failure,
+                    told=told,
+                    failed_at=failed_at,
+                    awaits_retry=self._awaits_retry(failure, failed_at, matches),
+                )
+            else:
+                yield ImageUse(
+                    pod=pod,
+                    container=container,
+                    image=image,
+                    credential=credential,
+                    pull_secrets=pull_secrets,
+                    matches=matches,
+                )
 
     def _keyring(self, names: tuple[str, ...]) -> tuple[PullSecrets, Keyring]:
         known = self._keyrings.get(names)
@@ -220,10 +224,25 @@ class Coverage:
         return secret.created_at if secret else None
 
 
-def _failure(pod: Pod, container: Container) -> tuple[PullFailure | None, str, datetime | None]:
-    """The failing pull of a container: from its waiting message, else (kubelet < 1.32) from the Pod's Events."""
-    if container.waiting_reason not in PULL_REASONS:
-        return None, "", None
+# Images repeat over the Pods of a cluster; a reference too long to be one is not worth remembering.
+@lru_cache(maxsize=16_384)
+def _image_and_column(reference: str) -> tuple[Image | None, str]:
+    try:
+        image = parse_image(reference)
+    except InvalidImage:
+        return None, ""
+    return image, column("registry", image.registry) if image.registry else ""
+
+
+def _image(reference: str) -> tuple[Image | None, str]:
+    return _image_and_column(reference) if len(reference) <= 1024 else _image_and_column.__wrapped__(reference)
+
+
+def _failure(pod: Pod, container: Container) -> tuple[PullFailure, str, datetime | None]:
+    """The failing pull of a container: from its waiting message, else (kubelet < 1.32) from the Pod's Events.
+
+    Returns the failure, the message that tells of it, and when an Event last told of it.
+    """
     failure = explain(container.message, container.waiting_reason)
     of_image = [e for e in pod.events if f'"{container.image}"' in e.message and e.reason in ("Failed", "BackOff")]
     failed_at = of_image[0].last_at if of_image else None

@@ -74,6 +74,8 @@ class Unparsable(Exception):
 
 def column(family: str, name: str) -> str:
     """The column "family/name", safe to show whatever a cluster object put into `name`: one line, bounded."""
+    if len(name) <= MAX_COLUMN and name.isprintable():
+        return f"{family}/{name}"
     clean = "".join(character if character.isprintable() else "\ufffd" for character in name[:MAX_COLUMN])
     return f"{family}/{clean}"
 

@@ -32,21 +32,18 @@ def endings(context: Context, *, of: Callable[[ParsedCredential], bool]) -> Iter
     A registry's credential counts only while something refers to its Secret. A token that lives hours only counts as
     ending when nothing is seen to renew it and the last quarter of its life has begun: days left say nothing about it.
     """
-    for secret in context.snapshot.secrets.values():
-        if not secret.credentials:
+    first: dict[tuple[str, str], tuple[datetime, Secret, ParsedCredential]] = {}
+    for secret, credential in context.ending:
+        end = credential.expires_at
+        if end is None or not of(credential) or not _counts(context, secret):
             continue
-        first: dict[str, tuple[datetime, ParsedCredential]] = {}
-        for credential in secret.credentials:
-            end = credential.expires_at
-            if end is None or not of(credential) or not _counts(context, secret, credential):
-                continue
-            known = first.get(credential.credential)
-            if known is None or end < known[0]:
-                first[credential.credential] = (end, credential)
-        for end, credential in first.values():
-            is_over = context.now >= end
-            status = Status.CRITICAL if is_over else _status(context, secret, credential, end)
-            yield Ending(secret=secret, credential=credential, expires_at=end, status=status, is_over=is_over)
+        key = (secret.name, credential.credential)
+        if key not in first or end < first[key][0]:
+            first[key] = (end, secret, credential)
+    for end, secret, credential in first.values():
+        is_over = context.now >= end
+        status = Status.CRITICAL if is_over else _status(context, secret, credential, end)
+        yield Ending(secret=secret, credential=credential, expires_at=end, status=status, is_over=is_over)
 
 
 def problem(ending: Ending, *, what: str, now: datetime) -> Problem:
@@ -76,7 +73,7 @@ def problem(ending: Ending, *, what: str, now: datetime) -> Problem:
     )
 
 
-def _counts(context: Context, secret: Secret, credential: ParsedCredential) -> bool:
+def _counts(context: Context, secret: Secret) -> bool:
     return not secret.is_pull_secret or secret.name in context.coverage.referring
 
 

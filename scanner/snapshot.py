@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 from secrets import token_bytes
 from types import MappingProxyType
 from typing import Final, Literal
@@ -320,7 +321,7 @@ def _service_account(account: raw.ServiceAccount) -> ServiceAccount:
 
 def _names(references: list[raw.LocalObjectReference] | None) -> tuple[str, ...]:
     # The kubelet skips an entry without a name in silence (kubelet_pods.go, getPullSecretsForPod).
-    return tuple(reference.name for reference in references or () if reference.name)
+    return tuple([reference.name for reference in references if reference.name]) if references else ()
 
 
 def _event(event: raw.Event) -> Event:
@@ -331,79 +332,85 @@ def _event(event: raw.Event) -> Event:
 
 
 def _pod(pod: raw.Pod, events: Iterable[Event]) -> Pod:
-    spec, status = pod.spec, pod.status or raw.PodStatus()
-    controller = next((o for o in pod.metadata.owner_references or () if o.controller), None)
-    roles: tuple[tuple[Role, list[raw.Container] | None, list[raw.ContainerStatus] | None], ...] = (
-        ("init", spec.init_containers, status.init_container_statuses),
-        ("container", spec.containers, status.container_statuses),
-        ("ephemeral", spec.ephemeral_containers, status.ephemeral_container_statuses),
-    )
+    spec, status, metadata = pod.spec, pod.status or _NO_STATUS, pod.metadata
+    controller = ""
+    for owner in metadata.owner_references or ():
+        if owner.controller:
+            controller = f"{owner.kind}/{owner.name}"
+    containers: list[Container] = []
+    if spec.init_containers:
+        _add_containers(containers, "init", spec.init_containers, status.init_container_statuses)
+    if spec.containers:
+        _add_containers(containers, "container", spec.containers, status.container_statuses)
+    if spec.ephemeral_containers:
+        _add_containers(containers, "ephemeral", spec.ephemeral_containers, status.ephemeral_container_statuses)
     return Pod(
-        name=pod.metadata.name,
+        name=metadata.name,
         service_account=spec.service_account_name or "default",
         image_pull_secrets=_names(spec.image_pull_secrets),
-        containers=tuple(c for role, specs, statuses in roles for c in _containers(role, specs, statuses)),
-        references=tuple(_references(spec)),
-        created_at=pod.metadata.creation_timestamp,
+        containers=tuple(containers),
+        references=_references(spec),
+        created_at=metadata.creation_timestamp,
         phase=status.phase,
-        controller=f"{controller.kind}/{controller.name}" if controller else "",
-        events=tuple(sorted(events, key=lambda event: event.last_at or _LONG_AGO, reverse=True)),
+        controller=controller,
+        events=tuple(sorted(events, key=lambda event: event.last_at or _LONG_AGO, reverse=True)) if events else (),
     )
 
 
+_NO_STATUS: Final = raw.PodStatus()
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def _containers(
-    role: Role, specs: list[raw.Container] | None, statuses: list[raw.ContainerStatus] | None
-) -> Iterator[Container]:
+# A scan comes through here for every container of a cluster, so these are loops, not expressions that read better.
+def _add_containers(
+    containers: list[Container], role: Role, specs: list[raw.Container], statuses: list[raw.ContainerStatus] | None
+) -> None:
     by_name = {status.name: status for status in statuses or ()}
-    for spec in specs or ():
+    for spec in specs:
         status = by_name.get(spec.name)
-        state = (status.state if status else None) or raw.ContainerState()
-        last = (status.last_state if status else None) or raw.ContainerState()
-        yield Container(
-            name=spec.name,
-            role=role,
-            image=spec.image,
-            started=any((state.running, state.terminated, last.running, last.terminated)),
-            waiting_reason=state.waiting.reason if state.waiting else "",
-            message=state.waiting.message if state.waiting else "",
+        state = status.state if status else None
+        last = status.last_state if status else None
+        waiting = state.waiting if state else None
+        containers.append(
+            Container(
+                name=spec.name,
+                role=role,
+                image=spec.image,
+                started=bool((state and (state.running or state.terminated)) or (last and last.terminated)),
+                waiting_reason=waiting.reason if waiting else "",
+                message=waiting.message if waiting else "",
+            )
         )
 
 
-def _references(spec: raw.PodSpec) -> Iterator[SecretReference]:
-    for container in (*(spec.init_containers or ()), *(spec.containers or ()), *(spec.ephemeral_containers or ())):
+def _references(spec: raw.PodSpec) -> tuple[SecretReference, ...]:
+    found: list[SecretReference] = []
+    for container in chain(spec.init_containers or (), spec.containers or (), spec.ephemeral_containers or ()):
         for variable in container.env or ():
-            selector = variable.value_from and variable.value_from.secret_key_ref
+            selector = variable.value_from.secret_key_ref if variable.value_from else None
             if selector and selector.name:
-                yield SecretReference(
-                    secret=selector.name,
-                    key=selector.key,
-                    via="env",
-                    where=container.name,
-                    optional=bool(selector.optional),
-                )
-        for source in container.env_from or ():
-            if source.secret_ref and source.secret_ref.name:
-                yield SecretReference(
-                    secret=source.secret_ref.name,
-                    key=None,
-                    via="envFrom",
-                    where=container.name,
-                    optional=bool(source.secret_ref.optional),
-                )
+                found.append(_reference(selector.name, selector.key, "env", container.name, selector.optional))
+        for origin in container.env_from or ():
+            if origin.secret_ref and origin.secret_ref.name:
+                source = origin.secret_ref
+                found.append(_reference(source.name, None, "envFrom", container.name, source.optional))
     for volume in spec.volumes or ():
         if volume.secret and volume.secret.secret_name:
-            yield from _mounted("volume", volume.secret.secret_name, volume.name, volume.secret)
-        for projection in (volume.projected and volume.projected.sources) or ():
-            if projection.secret and projection.secret.name:
-                yield from _mounted("projected", projection.secret.name, volume.name, projection.secret)
+            for key in _keys(volume.secret.items):
+                mounted = volume.secret
+                found.append(_reference(mounted.secret_name, key, "volume", volume.name, mounted.optional))
+        if volume.projected:
+            for projection in volume.projected.sources or ():
+                projected = projection.secret
+                if projected and projected.name:
+                    for key in _keys(projected.items):
+                        found.append(_reference(projected.name, key, "projected", volume.name, projected.optional))
+    return tuple(found)
 
 
-def _mounted(
-    via: Via, secret: str, volume: str, source: raw.SecretVolumeSource | raw.SecretProjection
-) -> Iterator[SecretReference]:
-    keys: list[str | None] = [item.key for item in source.items or ()]
-    for key in keys or [None]:
-        yield SecretReference(secret=secret, key=key, via=via, where=volume, optional=bool(source.optional))
+def _keys(items: list[raw.KeyToPath] | None) -> list[str] | list[None]:
+    return [item.key for item in items] if items else [None]
+
+
+def _reference(secret: str, key: str | None, via: Via, where: str, optional: bool | None) -> SecretReference:
+    return SecretReference(secret=secret, key=key, via=via, where=where, optional=bool(optional))

@@ -2,11 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from scanner.check import Context, Problem, Status, check
 from scanner.credential import column
 from scanner.snapshot import Pod, SecretReference
 from scanner.words import listed, of_kind, shown, verb
+
+_PLACES: Final = {
+    "env": "env of container",
+    "envFrom": "envFrom of container",
+    "volume": "volume",
+    "projected": "projected volume",
+}
 
 
 @dataclass(slots=True)
@@ -44,9 +52,7 @@ def _note(context: Context, pod: Pod, reference: SecretReference, lacks: dict[st
         return
     lack = lacks.setdefault(reference.secret, _Lack(is_absent=secret is None))
     lack.pods[pod.name] = lack.pods.get(pod.name, False) or _waits(pod, reference)
-    lack.where[
-        f"{reference.via} of {'container' if reference.via in ('env', 'envFrom') else 'volume'} {reference.where}"
-    ] = None
+    lack.where[f"{_PLACES[reference.via]} {reference.where}"] = None
     if secret is not None and reference.key is not None:
         lack.keys[reference.key] = None
 
