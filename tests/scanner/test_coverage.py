@@ -1,0 +1,167 @@
+"""Which Secret the kubelet would use for the images of a namespace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scanner.coverage import Coverage, ImageUse
+from scanner.credential import Fingerprint
+from scanner.pull_failure import Cause
+from scanner.snapshot import build_snapshot
+from tests.objects import namespace_objects
+
+ANONYMOUS = "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized"
+REFUSED = "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized"
+
+
+def pull_secret(name: str, *keys: str, created: str = "2026-01-01T00:00:00Z", username: str = "u") -> dict[str, Any]:
+    auths = ",".join(f'"{key}":{{"username":"{username}","password":"hunter2"}}' for key in keys)
+    return {
+        "kind": "Secret",
+        "metadata": {"name": name, "creationTimestamp": created},
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": {".dockerconfigjson": f'{{"auths":{{{auths}}}}}'},
+    }
+
+
+def pod(
+    name: str,
+    image: str,
+    *secrets: str,
+    message: str = "",
+    running: bool = False,
+    created: str = "2026-06-01T00:00:00Z",
+    account: str = "default",
+    **status: Any,
+) -> dict[str, Any]:
+    state: dict[str, Any] = {"waiting": {"reason": "ErrImagePull", "message": message}} if message else {}
+    if running:
+        state = {"running": {"startedAt": created}}
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "creationTimestamp": created},
+        "spec": {
+            "serviceAccountName": account,
+            "imagePullSecrets": [{"name": secret} for secret in secrets],
+            "containers": [{"name": "main", "image": image}],
+        },
+        "status": {"phase": "Pending", "containerStatuses": [{"name": "main", "state": state}], **status},
+    }
+
+
+def event(message: str, at: str, *, name: str = "app") -> dict[str, Any]:
+    return {
+        "kind": "Event",
+        "metadata": {"name": f"{name}.1"},
+        "involvedObject": {"kind": "Pod", "name": name},
+        "reason": "Failed",
+        "message": message,
+        "lastTimestamp": at,
+    }
+
+
+def coverage(*objects: dict[str, Any], **unreadable: str) -> Coverage:
+    return Coverage(
+        build_snapshot(namespace_objects(list(objects), unreadable=unreadable), fingerprint=Fingerprint(b"test"))
+    )
+
+
+def only_use(*objects: dict[str, Any], **unreadable: str) -> ImageUse:
+    (use,) = coverage(*objects, **unreadable).uses
+    return use
+
+
+def test_a_longer_path_is_tried_before_the_order_of_the_secrets() -> None:
+    use = only_use(
+        pull_secret("a", "quay.io"), pull_secret("b", "quay.io/team"), pod("app", "quay.io/team/x", "a", "b")
+    )
+
+    assert [(m.secret, m.key) for m in use.matches] == [("b", "quay.io/team"), ("a", "quay.io")]
+
+
+def test_docker_hub_credentials_cover_short_names() -> None:
+    use = only_use(pull_secret("hub", "https://index.docker.io/v1/"), pod("app", "nginx", "hub"))
+
+    assert use.credential == "registry/docker.io"
+    assert [m.key for m in use.matches] == ["index.docker.io"]
+
+
+def test_what_became_of_each_named_secret_is_told() -> None:
+    broken = {**pull_secret("broken"), "stringData": {".dockerconfigjson": '{"auths":{"x":"oops"}}'}}
+    opaque = {"kind": "Secret", "metadata": {"name": "opaque"}, "type": "Opaque"}
+
+    use = only_use(broken, opaque, pod("app", "quay.io/x", "gone", "broken", "opaque"))
+
+    assert use.pull_secrets.named == ("gone", "broken", "opaque")
+    assert use.pull_secrets.missing == ("gone",)
+    assert use.pull_secrets.malformed == ("broken",)
+    assert use.pull_secrets.wrong_type == ("opaque",)
+
+
+def test_a_secret_that_could_not_be_looked_for_is_not_missing() -> None:
+    use = only_use(pod("app", "quay.io/x", "gone"), secrets="forbidden")
+
+    assert use.pull_secrets.missing == ()
+
+
+def test_an_invalid_reference_has_no_image_and_no_column() -> None:
+    use = only_use(pod("app", "None:None"))
+
+    assert use.image is None
+    assert use.credential == ""
+
+
+def test_finished_pods_use_nothing() -> None:
+    assert coverage(pod("app", "quay.io/x", phase="Succeeded")).uses == ()
+
+
+def test_service_accounts_and_unfinished_pods_refer_to_a_secret() -> None:
+    account = {"kind": "ServiceAccount", "metadata": {"name": "default"}, "imagePullSecrets": [{"name": "a"}]}
+
+    found = coverage(account, pod("app", "x", "a", "b"), pod("done", "x", "a", phase="Failed")).referring
+
+    assert found == {"a": ("ServiceAccount/default", "Pod/app"), "b": ("Pod/app",)}
+
+
+def test_an_anonymous_failure_with_a_matching_entry_is_older_than_the_secret() -> None:
+    use = only_use(pull_secret("a", "quay.io"), pod("app", "quay.io/x", "a", message=ANONYMOUS))
+
+    assert use.failure is not None
+    assert use.awaits_retry
+
+
+def test_an_entry_without_a_user_name_is_tried_and_ends_as_an_anonymous_pull() -> None:
+    use = only_use(pull_secret("a", "quay.io", username=""), pod("app", "quay.io/x", "a", message=ANONYMOUS))
+
+    assert use.matches
+    assert not use.awaits_retry
+
+
+def test_a_refusal_before_the_secret_was_made_waits_for_the_next_try() -> None:
+    told = f'Failed to pull image "quay.io/x": {REFUSED}'
+    late, early = "2026-05-01T00:00:00Z", "2026-03-01T00:00:00Z"
+    secret = pull_secret("a", "quay.io", created="2026-04-01T00:00:00Z")
+    failing = pod("app", "quay.io/x", "a", message=REFUSED)
+
+    assert only_use(secret, failing, event(told, early)).awaits_retry
+    assert not only_use(secret, failing, event(told, late)).awaits_retry
+    assert not only_use(secret, failing).awaits_retry
+
+
+def test_an_old_kubelets_cause_is_read_from_the_event_of_the_same_image() -> None:
+    silent = pod("app", "quay.io/x", message='Back-off pulling image "quay.io/x"')
+    other = event(f'Failed to pull image "quay.io/other": {REFUSED}', "2026-06-01T00:00:02Z")
+    mine = event(f'Failed to pull image "quay.io/x": {ANONYMOUS}', "2026-06-01T00:00:01Z")
+
+    use = only_use(silent, other, mine)
+
+    assert use.failure is not None
+    assert use.failure.cause is Cause.AUTH_MISSING
+    assert use.told == mine["message"]
+
+
+def test_a_broken_secret_leaves_open_what_a_pod_wants() -> None:
+    broken = {**pull_secret("broken"), "stringData": {".dockerconfigjson": '{"auths":{"x":"oops"}}'}}
+
+    assert only_use(pod("app", "quay.io/x", message=ANONYMOUS)).wants_credential
+    assert not only_use(broken, pod("app", "quay.io/x", "broken", message=ANONYMOUS)).wants_credential

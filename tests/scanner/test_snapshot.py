@@ -1,0 +1,162 @@
+"""Raw objects become one immutable picture without secret values."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from scanner.credential import Fingerprint
+from scanner.elsewhere import Elsewhere, Place
+from scanner.snapshot import Snapshot, build_snapshot
+from tests.objects import namespace_objects
+from tests.scanner.test_coverage import pod, pull_secret
+
+
+def snapshot(*objects: dict[str, Any], key: bytes = b"test", **unreadable: str) -> Snapshot:
+    return build_snapshot(namespace_objects(list(objects), unreadable=unreadable), fingerprint=Fingerprint(key))
+
+
+def test_a_pull_secret_keeps_keys_and_user_names_only() -> None:
+    secret = snapshot(pull_secret("a", "https://quay.io", "https://me:hunter2@ghcr.io")).secrets["a"]
+
+    assert [(entry.key, entry.username) for entry in secret.entries] == [("quay.io", "u"), ("ghcr.io", "u")]
+    assert "hunter2" not in repr(secret)
+    assert not {"password", "data"} & {f.name for entry in secret.entries for f in fields(entry)}
+
+
+def test_the_same_credential_has_the_same_fingerprint_wherever_it_lies() -> None:
+    one = snapshot(pull_secret("a", "quay.io")).secrets["a"].credentials[0]
+    two = snapshot(pull_secret("b", "quay.io")).secrets["b"].credentials[0]
+
+    assert one.fingerprint == two.fingerprint
+
+
+def test_another_installation_has_other_fingerprints() -> None:
+    one = snapshot(pull_secret("a", "quay.io"), key=b"one").secrets["a"].credentials[0]
+    two = snapshot(pull_secret("a", "quay.io"), key=b"two").secrets["a"].credentials[0]
+
+    assert one.fingerprint != two.fingerprint
+
+
+def test_a_declared_end_is_not_carried_over_to_a_copy_without_it() -> None:
+    declared = pull_secret("a", "quay.io")
+    declared["metadata"] = {**declared["metadata"], "annotations": {"credboard.dev/expires-at": "2026-09-01"}}
+
+    found = snapshot(declared, pull_secret("b", "quay.io")).secrets
+
+    assert found["a"].credentials[0].expires_at == datetime(2026, 9, 1, tzinfo=UTC)
+    assert found["b"].credentials[0].expires_at is None
+
+
+def test_an_unreadable_annotation_is_told_under_each_secrets_own_name() -> None:
+    secrets = [pull_secret(name, "quay.io") for name in "ab"]
+    for secret in secrets:
+        secret["metadata"]["annotations"] = {"credboard.dev/expires-at": "soon"}
+
+    found = snapshot(*secrets).secrets
+
+    assert [found[name].unparsable[0].credential for name in "ab"] == ["secret/a", "secret/b"]
+    assert found["a"].credentials
+
+
+def test_a_broken_pull_secret_is_malformed_and_no_error() -> None:
+    broken = {**pull_secret("a"), "stringData": {".dockerconfigjson": '{"auths":{"x":"hunter2"}}'}}
+
+    secret = snapshot(broken).secrets["a"]
+
+    assert secret.malformed
+    assert "hunter2" not in secret.malformed
+    assert snapshot(broken).pull_secret_keys() == {}
+
+
+def test_a_pod_without_a_service_account_has_the_default_one() -> None:
+    assert snapshot(pod("app", "x", account="")).pods[0].service_account == "default"
+
+
+def test_a_container_that_ran_before_its_restart_has_started() -> None:
+    one = pod("app", "x")
+    one["status"]["containerStatuses"][0] = {
+        "name": "main",
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"startedAt": "2026-01-01T00:00:00Z"}},
+    }
+
+    (found,) = snapshot(one).pods
+
+    assert found.containers[0].started
+    assert found.has_started
+
+
+def test_the_controller_is_what_would_make_the_pod_again() -> None:
+    one = pod("app", "x")
+    one["metadata"]["ownerReferences"] = [
+        {"kind": "Node", "name": "n"},
+        {"kind": "Workflow", "name": "run-1", "controller": True},
+    ]
+
+    assert snapshot(one).pods[0].controller == "Workflow/run-1"
+
+
+def test_pull_secret_names_that_are_empty_are_skipped() -> None:
+    assert snapshot(pod("app", "x", "", "a")).pods[0].image_pull_secrets == ("a",)
+
+
+def test_owners_come_from_profile_annotation_and_role_bindings_once_each() -> None:
+    namespace = {
+        "kind": "Namespace",
+        "metadata": {
+            "name": "team",
+            "labels": {"app.kubernetes.io/part-of": "kubeflow-profile"},
+            "annotations": {"owner": "ada@example.com", "credboard.dev/owner": "ada@example.com, bob@example.com"},
+        },
+    }
+    binding = {
+        "kind": "RoleBinding",
+        "metadata": {"name": "b"},
+        "subjects": [{"kind": "Group", "name": "vision"}, {"kind": "Group", "name": "system:masters"}],
+        "roleRef": {"kind": "ClusterRole", "name": "edit"},
+    }
+
+    found = snapshot(namespace, binding).owners
+
+    assert [(owner.kind, owner.name, owner.source) for owner in found] == [
+        ("user", "ada@example.com", "profile"),
+        ("user", "bob@example.com", "annotation"),
+        ("group", "vision", "rolebinding"),
+    ]
+
+
+def test_a_snapshot_cannot_be_changed() -> None:
+    found = snapshot(pull_secret("a", "quay.io"))
+
+    with pytest.raises(FrozenInstanceError):
+        found.name = "other"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        found.secrets["b"] = found.secrets["a"]  # type: ignore[index]
+
+
+def test_elsewhere_names_places_in_order_besides_the_asking_namespace() -> None:
+    elsewhere = Elsewhere()
+    for namespace in ("c", "a", "b"):
+        elsewhere.add(namespace, {"regcred": ["quay.io"], "other": ["*.example.com"]})
+
+    assert elsewhere.named("regcred", besides="b") == [Place("a", "regcred"), Place("c", "regcred")]
+    assert elsewhere.covering("quay.io/x", besides="zz") == [Place(n, "regcred") for n in "abc"]
+    assert elsewhere.covering("harbor.example.com/x", besides="a") == [Place(n, "other") for n in "bc"]
+    assert elsewhere.covering("ghcr.io/x", besides="a") == []
+    assert elsewhere.keys_of(Place("a", "other")) == ["*.example.com"]
+    assert elsewhere.registries_of("regcred") == ("quay.io",)
+
+
+def test_what_is_added_to_elsewhere_later_is_found_too() -> None:
+    elsewhere = Elsewhere()
+    elsewhere.add("a", {"regcred": ["https://index.docker.io/v1/", "index.docker.io"]})
+    assert elsewhere.covering("quay.io/x", besides="") == []
+
+    elsewhere.add("b", {"regcred": ["quay.io"]})
+
+    assert elsewhere.covering("quay.io/x", besides="") == [Place("b", "regcred")]
+    assert elsewhere.registries_of("regcred") == ()
