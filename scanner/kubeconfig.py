@@ -8,12 +8,14 @@ its token. Kubeconfig files are read, never written.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import yaml
 from kubernetes import client, config
@@ -27,6 +29,17 @@ SignInError: Final = config.ConfigException
 IN_CLUSTER: Final = "in-cluster"
 _LISTS: Final = ("clusters", "contexts", "users")
 _PATHS: Final = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+
+
+class _WithoutQuotes(logging.Filter):
+    """Drops what the library logs about sign-in commands: it quotes their output, which is where tokens are."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.module != "kube_config"
+
+
+# The library writes to the root logger itself; a filter there sees nothing of other loggers.
+logging.getLogger().addFilter(_WithoutQuotes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +155,8 @@ def _connect(document: dict[str, Any], context: str | None) -> Connection:
     if chosen is None:
         raise BadConfiguration(f"The kubeconfig has no context {name!r}.", remedy=known)
     cluster = _entry(document, "clusters", chosen.get("cluster"))
-    if cluster is None or not isinstance(cluster.get("server"), str):
-        raise BadConfiguration(f"The context {name!r} of the kubeconfig names no cluster with a server.")
+    if cluster is None or not _is_address(cluster.get("server")):
+        raise BadConfiguration(f"The context {name!r} of the kubeconfig names no cluster with the address of a server.")
     user = _entry(document, "users", chosen["user"]) if chosen.get("user") else {}
     if user is None:
         raise BadConfiguration(f"The context {name!r} names the user {chosen['user']!r}, which the kubeconfig lacks.")
@@ -164,6 +177,15 @@ def _connect(document: dict[str, Any], context: str | None) -> Connection:
             remedy=f"Run any kubectl command with the context {name!r}, and sign in again if it asks for that.",
         )
     return Connection(_client(configuration), str(name))
+
+
+def _is_address(server: object) -> bool:
+    try:
+        return (
+            isinstance(server, str) and bool(urlsplit(server).hostname) and server.startswith(("http://", "https://"))
+        )
+    except ValueError:
+        return False
 
 
 def _entry(document: Mapping[str, Any], kind: str, name: object) -> dict[str, Any] | None:

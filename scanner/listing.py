@@ -21,7 +21,7 @@ from scanner.transport import Transport
 
 PAGE_SIZE: Final = 500
 
-#: A list whose pages expire again and again gets nowhere: so many 410 in a row end it.
+#: A list whose pages expire again and again gets nowhere: so many 410 without anything new in between end it.
 _EXPIRIES: Final = 3
 
 
@@ -201,12 +201,13 @@ class PagedList:
                 skip = skip or not token
                 future = self._executor.submit(self._fetch, token)
                 continue
-            expiries = 0
             token = page.next
             if token:
                 future = self._executor.submit(self._fetch, token)
             if skip:
                 page = _after(last, page)
+            if page.items:
+                expiries = 0
             last = self._in_order(page, last)
             seen += len(page.items)
             self.total = seen + page.remaining if page.remaining is not None else None if token else seen
