@@ -123,13 +123,15 @@ class CellPage:
         return self.credential.kind in ("registry", "secret") and self.cell.reason in REPAIRABLE and not self.is_stale
 
     @property
-    def commands(self) -> tuple[str, ...]:
+    def commands(self) -> str:
         accounts = [name for finding in self._open for name in finding.details.get("service_accounts") or ()]
-        return drawer.look_commands(
-            namespace=self.namespace.name,
-            secret=self.cell.secret,
-            pods=[pod.name for pod in self.pods],
-            accounts=accounts,
+        return "\n".join(
+            drawer.look_commands(
+                namespace=self.namespace.name,
+                secret=self.cell.secret,
+                pods=[pod.name for pod in self.pods],
+                accounts=accounts,
+            )
         )
 
     @property
@@ -206,7 +208,7 @@ class NamespacePage:
         return tuple(pod for pod in drawer.waiting_pods((), self._rows) if pod.raw)
 
     @property
-    def unreadable(self) -> list[tuple[str, str]]:
+    def unseen(self) -> list[tuple[str, str]]:
         return sorted(self.namespace.unreadable.items())
 
     @property
@@ -215,11 +217,12 @@ class NamespacePage:
         return self.namespace.scanned_at is None or not ESSENTIAL.isdisjoint(self.namespace.unreadable)
 
     @property
-    def grant(self) -> tuple[str, ...]:
-        refused = [resource for resource, why in self.unreadable if why == "forbidden"]
+    def grant(self) -> str:
+        refused = [resource for resource, why in self.unseen if why == "forbidden"]
         if not refused:
-            return ()
-        return drawer.grant_commands(namespace=self.namespace.name, resources=refused, account=READER_ACCOUNT)
+            return ""
+        commands = drawer.grant_commands(namespace=self.namespace.name, resources=refused, account=READER_ACCOUNT)
+        return "\n".join(commands)
 
     @property
     def account(self) -> str:
@@ -245,6 +248,7 @@ def finding_row(finding: Finding) -> drawer.FindingRow:
     return drawer.FindingRow(
         code=finding.code,
         object=finding.object,
+        credential=finding.credential,
         status=finding.status,
         reason=finding.reason,
         message=finding.message,

@@ -76,7 +76,7 @@ class ChainStep:
 
     @property
     def icon(self) -> str:
-        return {"ok": "ok", "broken": "critical", "unknown": "unknown"}.get(self.state, "")
+        return {"ok": "ok", "broken": "broken", "unknown": "unknown"}.get(self.state, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +95,7 @@ class FindingRow:
 
     code: str
     object: str
+    credential: str
     status: str
     reason: str
     message: str
@@ -105,7 +106,7 @@ class FindingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """A finding with what its check says about all findings of its kind."""
+    """A finding with what its check says about all findings of its kind; `more` others say the same."""
 
     code: str
     name: str
@@ -116,6 +117,7 @@ class Explained:
     first_seen_at: datetime
     why: str
     how: str
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +154,16 @@ def chain(details: Mapping[str, Any]) -> tuple[ChainStep, ...]:
 
 
 def explain(findings: Iterable[FindingRow], checks: Mapping[str, Check]) -> tuple[Explained, ...]:
-    """`findings` with the words of their checks; those of a check that is no more keep their message only."""
-    explained = []
+    """`findings` with the words of their checks, the same cause once; worst first, and causes before what Pods say.
+
+    Those of a check that is no more keep their message only.
+    """
+    alike: dict[tuple[str, str, str], list[FindingRow]] = {}
     for finding in findings:
+        alike.setdefault((finding.code, finding.reason, finding.credential), []).append(finding)
+    explained = []
+    for group in sorted(alike.values(), key=lambda group: (-rank(group[0].status), group[0].code.startswith("PO"))):
+        finding = group[0]
         check = checks.get(finding.code)
         why, how = why_and_how(check.ask.__doc__ or "") if check else ("", "")
         explained.append(
@@ -165,9 +174,10 @@ def explain(findings: Iterable[FindingRow], checks: Mapping[str, Check]) -> tupl
                 status=finding.status,
                 reason=finding.reason,
                 message=finding.message,
-                first_seen_at=finding.first_seen_at,
+                first_seen_at=min(one.first_seen_at for one in group),
                 why=why,
                 how=how,
+                more=len(group) - 1,
             )
         )
     return tuple(explained)

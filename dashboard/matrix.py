@@ -6,7 +6,7 @@ whose every cell says something, also where no row exists: "nothing here needs i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -210,6 +210,16 @@ def note(cell: CellRow, *, now: datetime) -> str:
     if cell.status != Status.OK and cell.pod_count:
         return f"{cell.pod_count} Pod{'s' if cell.pod_count != 1 else ''}"
     return ""
+
+
+def sparkline(values: Sequence[int], *, width: int = 180, height: int = 36) -> str:
+    """The `d` of an SVG path through `values`, oldest first; "" for fewer than three, which show no trend."""
+    if len(values) < 3:
+        return ""
+    top = max(*values, 1)
+    step = width / (len(values) - 1)
+    points = (f"{place * step:.0f},{2 + (height - 4) * (1 - value / top):.1f}" for place, value in enumerate(values))
+    return "M" + " L".join(points)
 
 
 def words(length: timedelta, *, bare: bool = False) -> str:

@@ -6,14 +6,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from dashboard.matrix import CellRow, Column, ColumnCount, Matrix, NamespaceRow, build_columns, build_matrix
+from dashboard.identity import is_operator
+from dashboard.matrix import CellRow, Column, ColumnCount, Matrix, NamespaceRow, build_columns, build_matrix, sparkline
 from scanner.check import Status
-from scanner.models import Cell, Cluster, Namespace, NamespaceQuerySet
+from scanner.models import Cell, Cluster, Namespace, NamespaceQuerySet, Scan
 
 ROWS: Final = (50, 100, 200)
 STATUSES: Final = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK)
@@ -80,6 +81,7 @@ class MatrixPage:
         self._path = path
         self._cluster_in_url = cluster_in_url
         self._now = now
+        self._user = user
         self._visible = Namespace.objects.visible_to(user)
 
     @cached_property
@@ -182,6 +184,13 @@ class MatrixPage:
             now=self._now,
             stale_after=self.cluster.stale_after,
         )
+
+    @cached_property
+    def trend(self) -> str:
+        """The path of a line: critical Namespaces of the cluster, by day. Only for who sees all of them."""
+        if not is_operator(self._user):
+            return ""
+        return sparkline(Scan.objects.daily_critical(self.cluster, since=self._now - timedelta(days=30)))
 
     def url(self, **changes: str | int) -> str:
         """This page with `changes`; back to the first page, unless they say which."""

@@ -12,13 +12,17 @@ from typing import Any
 from django.db import models
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, TruncDate
 from django.utils import timezone
 
 from scanner.check import Status, rank
 
 #: A namespace whose last good scan is older than this many intervals is unknown, whatever it was then.
 STALE_AFTER_INTERVALS = 2
+
+
+#: Without one of these in a Namespace, a credential may be missing there without a word.
+BLINDING = ["secrets", "pods", "serviceaccounts"]
 
 
 class ClusterQuerySet(models.QuerySet["Cluster"]):
@@ -88,6 +92,12 @@ class ScanQuerySet(models.QuerySet["Scan"]):
         newest, good = own.values("pk")[:1], own.filter(state=Scan.State.DONE).values("pk")[:1]
         return list(self.filter(Q(pk=Subquery(newest)) | Q(pk=Subquery(good))).order_by("-started_at", "-pk"))
 
+    def daily_critical(self, cluster: Cluster, *, since: datetime) -> list[int]:
+        """The most critical Namespaces that a scan of all of `cluster` found on each day since, oldest first."""
+        done = self.of_whole_cluster().filter(cluster=cluster, state=Scan.State.DONE, started_at__gte=since)
+        days = done.annotate(day=TruncDate("started_at")).values("day").annotate(most=models.Max("critical"))
+        return [day["most"] for day in days.order_by("day")]
+
     def first_started_of(self, cluster: Cluster) -> datetime | None:
         """Since when Credboard looks at `cluster`."""
         first = self.filter(cluster=cluster).order_by("started_at").first()
@@ -143,7 +153,7 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
         return self.filter(next_scan_at__lte=now, gone_at=None)
 
     def visible_to(self, user: Any) -> NamespaceQuerySet:
-        """The Namespaces that `user` may see: all for an operator, else those whose owners name the person or a group."""
+        """The Namespaces that `user` may see: all for an operator, else those that name the person or a group."""
         if user.is_staff:
             return self.present()
         if not user.is_authenticated or not user.is_active:
@@ -165,8 +175,12 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
             rows = rows.filter(Exists(cells))
             stored = Subquery(cells.values("rank")[:1])
         return rows.annotate(
-            rank_now=Case(When(stale, then=Value(rank(Status.UNKNOWN))), default=stored),
-            critical_now=Case(When(stale, then=Value(0)), default=F("critical_cells")),
+            rank_now=Case(
+                When(stale, then=Value(rank(Status.UNKNOWN))), default=stored, output_field=models.IntegerField()
+            ),
+            critical_now=Case(
+                When(stale, then=Value(0)), default=F("critical_cells"), output_field=models.IntegerField()
+            ),
         )
 
     def matching(self, text: str) -> NamespaceQuerySet:
@@ -193,6 +207,8 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
         if reason == "stale":
             return self.filter(stale)
         cells = Cell.objects.filter(namespace=OuterRef("pk"), reason=reason)
+        if reason == "not-checked" and not credential:
+            return self.filter(Q(reason=reason) | Q(unreadable__has_any_keys=BLINDING) | Exists(cells), ~stale)
         if credential:
             return self.filter(~stale, Exists(cells.filter(credential__slug=credential)))
         return self.filter(~stale, Q(reason=reason) | Exists(cells))
@@ -204,9 +220,7 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
     def tallies(self) -> dict[str, int]:
         """How many of `judged` ones have each status now, and ("unreadable") how many could not be read in full."""
         counts = {status.value: Count("pk", filter=Q(rank_now=rank(status))) for status in Status}
-        return self.aggregate(
-            **counts, unreadable=Count("pk", filter=Q(unreadable__has_any_keys=["secrets", "pods", "serviceaccounts"]))
-        )
+        return self.aggregate(**counts, unreadable=Count("pk", filter=Q(unreadable__has_any_keys=BLINDING)))
 
     def matrix_rows(self) -> NamespaceQuerySet:
         """Worst first, then most critical cells, then by name; with owners, without what no row shows."""
@@ -320,8 +334,10 @@ class CellQuerySet(models.QuerySet["Cell"]):
             self.filter(namespace__in=namespaces.filter(cluster=cluster))
             .annotate(
                 slug=F("credential__slug"),
-                status_now=Case(When(seen, then=F("status")), default=Value(Status.UNKNOWN.value)),
-                reason_now=Case(When(seen, then=F("reason")), default=Value("stale")),
+                status_now=Case(
+                    When(seen, then=F("status")), default=Value(Status.UNKNOWN.value), output_field=models.CharField()
+                ),
+                reason_now=Case(When(seen, then=F("reason")), default=Value("stale"), output_field=models.CharField()),
             )
             .values("slug", "status_now", "reason_now")
             .annotate(cells=Count("pk"))

@@ -116,17 +116,33 @@
     const region = one("#announce");
     if (region) region.textContent = text;
   };
-  const syncFilters = () => {
+  const syncFilters = (typing = null) => {
     const form = one("form.filters");
     if (!form) return;
     const query = new URLSearchParams(location.search);
     for (const field of form.elements) {
-      if (field.name && field !== document.activeElement) field.value = query.get(field.name) ?? "";
+      if (field.name && field !== typing) field.value = query.get(field.name) ?? "";
     }
   };
+  // The search follows the typing hand; the other filters their choice. (htmx's own "change" would also fire when the
+  // search loses focus to a link, and overtake that link.)
+  let typed = 0;
+  const filter = (form) => {
+    clearTimeout(typed);
+    htmx.trigger(form, "filter");
+  };
+  document.addEventListener("input", ({ target }) => {
+    if (!target.matches("form.filters #q")) return;
+    clearTimeout(typed);
+    typed = setTimeout(filter, 300, target.form);
+  });
+  document.addEventListener("change", ({ target }) => {
+    if (target.matches("form.filters :not(#q)")) filter(target.form);
+  });
   document.addEventListener("htmx:pushedIntoHistory", (event) => {
     if (event.detail.path !== location.pathname + location.search) history.pushState({}, "", event.detail.path);
-    syncFilters();
+    const typing = document.activeElement;
+    syncFilters(typing?.closest("form.filters") ? typing : null);
     announce(one("#matrix")?.dataset.summary ?? "");
   });
 
@@ -178,7 +194,7 @@
     } else if (drawer?.open) drawer.close();
     else if (leaving) leaving = false;
     else if (one("#matrix")) {
-      htmx.ajax("GET", location.pathname + location.search, { target: "#matrix", swap: "outerHTML" }).then(syncFilters);
+      htmx.ajax("GET", location.pathname + location.search, { target: "#matrix", swap: "outerHTML" }).then(() => syncFilters());
     } else location.reload();
   });
 
