@@ -96,8 +96,7 @@ class Coverage:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._keyrings: dict[tuple[str, ...], tuple[PullSecrets, Keyring]] = {}
-        self._matches: dict[tuple[tuple[str, ...], str], tuple[Covering, ...]] = {}
+        self._keyrings: dict[tuple[str, ...], tuple[PullSecrets, _Tried]] = {}
 
     @cached_property
     def uses(self) -> tuple[ImageUse, ...]:
@@ -136,7 +135,7 @@ class Coverage:
 
     def secrets_covering(self, image: str) -> tuple[Covering, ...]:
         """Entries of any readable pull Secret of this namespace, linked or not, that cover `image`."""
-        return self._lookup(self._readable, image)
+        return self._keyring(self._readable)[1].for_image(image) if self._readable else ()
 
     @cached_property
     def _readable(self) -> tuple[str, ...]:
@@ -144,10 +143,10 @@ class Coverage:
 
     def _uses_of(self, pod: Pod) -> Iterator[ImageUse]:
         named = pod.image_pull_secrets
-        pull_secrets, _ = self._keyring(named)
+        pull_secrets, tried = self._keyring(named)
         for container in pod.containers:
             image, credential = _image(container.image)
-            matches = self._lookup(named, container.image) if named and image else ()
+            matches = tried.for_image(container.image) if named and image else ()
             if container.waiting_reason in PULL_REASONS:
                 failure, told, failed_at = _failure(pod, container)
                 yield ImageUse(
@@ -172,7 +171,7 @@ class Coverage:
                     matches=matches,
                 )
 
-    def _keyring(self, names: tuple[str, ...]) -> tuple[PullSecrets, Keyring]:
+    def _keyring(self, names: tuple[str, ...]) -> tuple[PullSecrets, _Tried]:
         known = self._keyrings.get(names)
         if known is None:
             secrets = self.snapshot.secrets
@@ -185,24 +184,8 @@ class Coverage:
                 wrong_type=tuple(s.name for _, s in present if not s.is_pull_secret),
                 malformed=tuple(s.name for _, s in present if s.malformed),
             )
-            keyring = Keyring.from_entries(
-                (i, Entry(e.raw_key, e.key, e.username, "")) for i, s in present if s.is_pull_secret for e in s.entries
-            )
-            known = self._keyrings[names] = (pull_secrets, keyring)
-        return known
-
-    def _lookup(self, names: tuple[str, ...], image: str) -> tuple[Covering, ...]:
-        if not names:
-            return ()
-        known = self._matches.get((names, image))
-        if known is None:
-            try:
-                found = self._keyring(names)[1].lookup(image)
-            except InvalidImage:
-                found = []
-            known = self._matches[names, image] = tuple(
-                Covering(secret=names[match.secret_index], key=match.key, username=match.username) for match in found
-            )
+            entries = tuple([(i, e.key, e.username) for i, s in present if s.is_pull_secret for e in s.entries])
+            known = self._keyrings[names] = (pull_secrets, _tried(names, entries))
         return known
 
     def _awaits_retry(self, failure: PullFailure, failed_at: datetime | None, matches: tuple[Covering, ...]) -> bool:
@@ -222,6 +205,35 @@ class Coverage:
     def _created_at(self, name: str) -> datetime | None:
         secret: Secret | None = self.snapshot.secrets.get(name)
         return secret.created_at if secret else None
+
+
+class _Tried:
+    """What would be tried for images by Pods that name certain Secrets with certain entries."""
+
+    __slots__ = ("_keyring", "_known", "_names")
+
+    def __init__(self, names: tuple[str, ...], keyring: Keyring) -> None:
+        self._names = names
+        self._keyring = keyring
+        self._known: dict[str, tuple[Covering, ...]] = {}
+
+    def for_image(self, image: str) -> tuple[Covering, ...]:
+        found = self._known.get(image)
+        if found is None:
+            matches = self._keyring.lookup(image)
+            found = tuple(
+                [Covering(secret=self._names[m.secret_index], key=m.key, username=m.username) for m in matches]
+            )
+            if len(self._known) < 256 and len(image) <= 1024:
+                self._known[image] = found
+        return found
+
+
+# The namespaces of a cluster name the same Secrets for the same registries, so what one has worked out serves the next.
+# What is remembered are names, keys and user names.
+@lru_cache(maxsize=512)
+def _tried(names: tuple[str, ...], entries: tuple[tuple[int, str | None, str], ...]) -> _Tried:
+    return _Tried(names, Keyring.from_entries((i, Entry(key or "", key, user, "")) for i, key, user in entries))
 
 
 # Images repeat over the Pods of a cluster; a reference too long to be one is not worth remembering.
