@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shlex
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -20,11 +22,12 @@ from scanner.cluster import (
     ClusterWideForbidden,
     Conflict,
     Forbidden,
+    Gone,
     Invalid,
     NotFound,
     QuotaExceeded,
 )
-from tests.rig import binaries
+from tests.rig import binaries, parts
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.kube_api import unique_namespace
 
@@ -503,3 +506,42 @@ def test_a_used_up_quota_is_told_apart_from_a_missing_right(apiserver: KubeApiSe
 
     with lab.connect() as cluster, pytest.raises(QuotaExceeded, match="quota"):
         create_until_refused(cluster)
+
+
+def test_a_list_that_really_expired_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API server of its own: without the snapshots of its cache, which outlive etcd's history, and with that history
+    compacted in the middle of a list."""
+    monkeypatch.setattr(listing, "PAGE_SIZE", 3)
+    try:
+        server = KubeApiServer(flags=["--feature-gates=ListFromCacheSnapshot=false"]).start()
+    except binaries.NotBuilt as error:
+        parts.missing("kube-apiserver", str(error))
+    try:
+        lab = RealLab(server, tmp_path)
+        with lab.connect() as cluster:
+            for name in ("aa", "aa-b"):
+                lab.new_namespace(name)
+                for number in range(10):
+                    cluster.create_secret(name, f"s{number}", "Opaque", {})
+            send, expired = cluster._transport.send, list[Gone]()
+
+            def compacting(ask: Ask, **how: Any) -> bytes:
+                if ask.resource == "secrets" and "continue" in how.get("query", {}) and not expired:
+                    lab.new_namespace()  # so that there is something newer than the list
+                    _, newest = server.request("GET", "/api/v1/namespaces?limit=1")
+                    revision = {"revision": newest["metadata"]["resourceVersion"], "physical": True}
+                    request = Request(f"{server._etcd_url}/v3/kv/compaction", json.dumps(revision).encode())
+                    urlopen(request).close()
+                try:
+                    return send(ask, **how)
+                except Gone as error:
+                    expired.append(error)
+                    raise
+
+            monkeypatch.setattr(cluster._transport, "send", compacting)
+            found = {one.namespace.metadata.name: len(one.secrets) for one in cluster.namespaces(include=["aa*"])}
+    finally:
+        server.stop()
+
+    assert expired[0].continue_token
+    assert found == {"aa": 10, "aa-b": 10}
