@@ -25,7 +25,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
-from scanner.api_errors import Ask, grant_commands
+from scanner.cluster.errors import Ask, grant_commands
 from scanner.models import Namespace
 from scanner.provision import Decision
 

@@ -15,8 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from dashboard.demo.server import DemoCluster
-from scanner import listing, raw
-from scanner.api_errors import Ask
+from scanner import raw
 from scanner.cluster import (
     Cluster,
     ClusterWideForbidden,
@@ -26,7 +25,9 @@ from scanner.cluster import (
     Invalid,
     NotFound,
     QuotaExceeded,
+    listing,
 )
+from scanner.cluster.errors import Ask
 from tests.rig import binaries, parts
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.kube_api import unique_namespace

@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 from dashboard.demo.server import DemoCluster
-from scanner import listing
 from scanner.cluster import (
     BadConfiguration,
     Cluster,
@@ -27,6 +26,7 @@ from scanner.cluster import (
     Throttled,
     Unauthenticated,
     Unavailable,
+    listing,
 )
 from tests.rig.certificates import CertificateAuthority
 from tests.rig.process import free_port

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner import raw
-from scanner.api_errors import Secrets, printable
-from scanner.listing import ByNamespace, Page, in_key_order
+from scanner.cluster.errors import Secrets, printable
+from scanner.cluster.listing import ByNamespace, Page, in_key_order
 
 NAMES = st.text(alphabet="ab-.0", min_size=1, max_size=5)
 

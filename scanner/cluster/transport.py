@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 from urllib3 import exceptions as http
 
-from scanner.api_errors import (
+from scanner.cluster.errors import (
     Ask,
     BadConfiguration,
     ClusterError,
@@ -28,7 +28,7 @@ from scanner.api_errors import (
     printable,
     refused,
 )
-from scanner.kubeconfig import ClientError, Connection, SignInError
+from scanner.cluster.kubeconfig import ClientError, Connection, SignInError
 
 TRIES: Final = 3
 LONGEST_WAIT: Final = 30.0

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 from kubernetes import client, config
 
-from scanner.api_errors import BadConfiguration, printable
+from scanner.cluster.errors import BadConfiguration, printable
 
 #: What the client library raises for a failed TLS handshake, and for credentials that it cannot renew.
 ClientError: Final = client.ApiException

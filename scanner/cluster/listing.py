@@ -16,8 +16,8 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from scanner import raw
-from scanner.api_errors import Ask, Gone, not_kubernetes
-from scanner.transport import Transport
+from scanner.cluster.errors import Ask, Gone, not_kubernetes
+from scanner.cluster.transport import Transport
 
 PAGE_SIZE: Final = 500
 

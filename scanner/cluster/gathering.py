@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from scanner import raw
-from scanner.api_errors import ClusterError, Forbidden
-from scanner.listing import NAMESPACES, ByNamespace, PagedList, Resource
+from scanner.cluster.errors import ClusterError, Forbidden
+from scanner.cluster.listing import NAMESPACES, ByNamespace, PagedList, Resource
 
 FORBIDDEN: Final = "forbidden"
 

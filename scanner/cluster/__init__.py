@@ -16,8 +16,9 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
-from scanner import listing, raw
-from scanner.api_errors import (
+from scanner import raw
+from scanner.cluster import listing
+from scanner.cluster.errors import (
     Ask,
     BadConfiguration,
     ClusterError,
@@ -34,10 +35,10 @@ from scanner.api_errors import (
     Unavailable,
     not_kubernetes,
 )
-from scanner.gathering import FORBIDDEN, REQUIRED, listed, take, whole
-from scanner.kubeconfig import Connection, connect, connect_text
-from scanner.listing import NAMESPACED, NAMESPACES, PROFILES, SERVICE_ACCOUNTS, ByNamespace, PagedList, Resource
-from scanner.transport import MERGE_PATCH, METADATA_ONLY, Transport
+from scanner.cluster.gathering import FORBIDDEN, REQUIRED, listed, take, whole
+from scanner.cluster.kubeconfig import Connection, connect, connect_text
+from scanner.cluster.listing import NAMESPACED, NAMESPACES, PROFILES, SERVICE_ACCOUNTS, ByNamespace, PagedList, Resource
+from scanner.cluster.transport import MERGE_PATCH, METADATA_ONLY, Transport
 
 __all__ = [
     "BadConfiguration",
