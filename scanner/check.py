@@ -10,7 +10,7 @@ import logging
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache, cached_property
@@ -94,6 +94,12 @@ class Context:
     @cached_property
     def coverage(self) -> Coverage:
         return Coverage(self.snapshot)
+
+    def with_elsewhere(self, elsewhere: Elsewhere) -> Context:
+        """The same namespace with what is now known of the others; what was worked out of it alone is kept."""
+        other = replace(self, elsewhere=elsewhere)
+        other.__dict__["coverage"] = self.coverage  # where `cached_property` looks first
+        return other
 
     @cached_property
     def ending(self) -> tuple[tuple[Secret, ParsedCredential], ...]:

@@ -250,17 +250,27 @@ def _image(reference: str) -> tuple[Image | None, str]:
     return _image_and_column(reference) if len(reference) <= 1024 else _image_and_column.__wrapped__(reference)
 
 
+# Reading a message takes a millisecond; it is the same for all replicas and, while a Pod fails, at every scan.
+@lru_cache(maxsize=4096)
+def _explained_before(message: str, reason: str) -> PullFailure:
+    return explain(message, reason)
+
+
+def _explained(message: str, reason: str) -> PullFailure:
+    return _explained_before(message, reason) if len(message) <= 4096 else explain(message, reason)
+
+
 def _failure(pod: Pod, container: Container) -> tuple[PullFailure, str, datetime | None]:
     """The failing pull of a container: from its waiting message, else (kubelet < 1.32) from the Pod's Events.
 
     Returns the failure, the message that tells of it, and when an Event last told of it.
     """
-    failure = explain(container.message, container.waiting_reason)
+    failure = _explained(container.message, container.waiting_reason)
     of_image = [e for e in pod.events if f'"{container.image}"' in e.message and e.reason in ("Failed", "BackOff")]
     failed_at = of_image[0].last_at if of_image else None
     if failure.cause is Cause.UNKNOWN:
         for event in of_image:
-            told = explain(event.message, event.reason)
+            told = _explained(event.message, event.reason)
             if told.cause is not Cause.UNKNOWN:
                 return told, event.message, event.last_at
     return failure, container.message, failed_at

@@ -114,10 +114,10 @@ def judge_all(
     """Judge namespaces as they come. With `elsewhere` each verdict follows at once.
 
     Without, the index of pull Secrets is built on the way, and the namespaces of which a check asked what is elsewhere
-    come last, in order. Only their snapshots are held until then.
+    come last, in order. Only their snapshots, and what was read of their failures, are held until then.
     """
     index = Elsewhere()
-    deferred: list[Snapshot] = []
+    deferred: list[Context] = []
     for one in objects:
         snapshot = build_snapshot(one, fingerprint=fingerprint)
         if elsewhere is not None:
@@ -126,13 +126,15 @@ def judge_all(
         if keys := snapshot.pull_secret_keys():
             index.add(snapshot.name, keys)
         not_yet = _NotYet()
-        verdict = judge(Context(snapshot=snapshot, policy=policy, now=now, elsewhere=not_yet))
+        context = Context(snapshot=snapshot, policy=policy, now=now, elsewhere=not_yet)
+        verdict = judge(context)
         if not_yet.was_asked:
-            deferred.append(snapshot)
+            deferred.append(context)
         else:
             yield verdict
-    for snapshot in deferred:
-        yield judge(Context(snapshot=snapshot, policy=policy, now=now, elsewhere=index))
+    deferred.reverse()
+    while deferred:
+        yield judge(deferred.pop().with_elsewhere(index))
 
 
 def _order(result: Result) -> tuple[int, int, str]:

@@ -83,7 +83,7 @@ def _problem(use: ImageUse, failure: PullFailure) -> Problem:
             object=f"Pod/{use.pod.name}",
             status=Status.WARNING,
             reason="failing",
-            message=f"Pod {shown(use.pod.name)} was pulled for before Secret {listed(secrets)} was there; "
+            message=f"Pod {shown(use.pod.name)} tried to pull its image before Secret {listed(secrets)} was there; "
             "the kubelet tries again by itself.",
             details={**details, "secret": secrets[0], "awaits_retry": True},
         )
