@@ -1,7 +1,7 @@
 """What scans leave behind: rows that pages, mails and the API read. No column can hold a secret value.
 
-Statuses and codes are plain text without `choices`: a new check or status needs no migration. `rank` repeats a status as
-a number (`check.rank`) so that the database can sort worst first.
+Statuses and codes are plain text without `choices`: a new check or status needs no migration. `rank` repeats a status
+as a number (`check.rank`) so that the database can sort worst first.
 """
 
 from __future__ import annotations
@@ -70,13 +70,28 @@ class Cluster(models.Model):
         """Become the only one who scans this cluster for `seconds`, unless someone is."""
         free = Q(lease_until=None) | Q(lease_until__lte=now)
         until = now + timedelta(seconds=seconds)
-        return Cluster.objects.filter(free, pk=self.pk).update(lease_until=until) == 1
+        taken = Cluster.objects.filter(free, pk=self.pk).update(lease_until=until) == 1
+        if taken:
+            self.lease_until = until
+        return taken
 
-    def extend_lease(self, *, now: datetime, seconds: int) -> None:
-        Cluster.objects.filter(pk=self.pk).update(lease_until=now + timedelta(seconds=seconds))
+    def extend_lease(self, *, now: datetime, seconds: int) -> bool:
+        """Keep the lease that this object took. False: it ran out and someone else has it, so stop."""
+        until = now + timedelta(seconds=seconds)
+        ours = Cluster.objects.filter(pk=self.pk, lease_until=self.lease_until)
+        if self.lease_until is None or ours.update(lease_until=until) == 0:
+            return False
+        self.lease_until = until
+        return True
 
     def end_lease(self) -> None:
-        Cluster.objects.filter(pk=self.pk).update(lease_until=None)
+        """Give up the lease that this object took, if it still has it."""
+        Cluster.objects.filter(pk=self.pk, lease_until=self.lease_until).update(lease_until=None)
+
+    def retry_when_free(self) -> None:
+        """Have a scan that found the cluster leased tried again as soon as that lease can have run out."""
+        waiting = Cluster.objects.filter(pk=self.pk, next_scan_at__gt=F("lease_until"))
+        waiting.update(next_scan_at=F("lease_until"))
 
 
 class ScanQuerySet(models.QuerySet["Scan"]):
@@ -98,6 +113,26 @@ class ScanQuerySet(models.QuerySet["Scan"]):
         days = done.annotate(day=TruncDate("started_at")).values("day").annotate(most=models.Max("critical"))
         return [day["most"] for day in days.order_by("day")]
 
+    def interrupt(self, cluster: Cluster, *, now: datetime, silent_since: datetime) -> None:
+        """End what killed workers left running: scans of all of `cluster`, and of Namespaces that began before
+        `silent_since`."""
+        left = self.filter(Q(namespace="") | Q(started_at__lt=silent_since), cluster=cluster, state=Scan.State.RUNNING)
+        left.update(
+            state=Scan.State.FAILED,
+            finished_at=now,
+            error_kind="Interrupted",
+            error="The scan was interrupted: its worker stopped, or was silent for too long.",
+            remedy="Nothing, if this happened once: the next scan is under way.",
+        )
+
+    def prune(self, cluster: Cluster, *, before: datetime) -> None:
+        """Forget scans that began before, but for the first one and the last good one of the whole cluster."""
+        own = self.of_whole_cluster().filter(cluster=cluster)
+        first = own.order_by("started_at", "pk").values("pk")[:1]
+        good = own.filter(state=Scan.State.DONE).order_by("-started_at", "-pk").values("pk")[:1]
+        kept = list(self.filter(Q(pk=Subquery(first)) | Q(pk=Subquery(good))).values_list("pk", flat=True))
+        self.filter(cluster=cluster, started_at__lt=before).exclude(pk__in=kept).delete()
+
     def first_started_of(self, cluster: Cluster) -> datetime | None:
         """Since when Credboard looks at `cluster`."""
         first = self.filter(cluster=cluster).order_by("started_at").first()
@@ -107,8 +142,8 @@ class ScanQuerySet(models.QuerySet["Scan"]):
 class Scan(models.Model):
     """One pass over a cluster, or over the Namespace called `namespace`.
 
-    `mode` says how it read: "cluster" (cluster-wide lists) or "namespaces" (one after the other, because the wide list was
-    refused). `error` and `remedy` are sentences for people; `error_kind` the name of the `ClusterError` that ended it.
+    `mode` says how it read: "cluster" (cluster-wide lists) or "namespaces" (one after the other, because the wide list
+    was refused). `error` and `remedy` are sentences for people; `error_kind` is the name of the `ClusterError`.
     """
 
     class State(models.TextChoices):
@@ -135,7 +170,7 @@ class Scan(models.Model):
     objects = ScanQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["cluster", "namespace", "-started_at"], name="scan_newest")]
+        indexes = (models.Index(fields=["cluster", "namespace", "-started_at"], name="scan_newest"),)
 
     def __str__(self) -> str:
         return f"{self.cluster_id} {self.namespace or '*'} {self.started_at:%Y-%m-%d %H:%M:%S}"
@@ -199,7 +234,9 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
         key, equals, value = label.partition("=")
         if not equals:
             return self.filter(labels__has_key=key)
-        return self.annotate(label_value=KeyTextTransform(key, "labels")).filter(label_value=value)
+        return self.annotate(label_value=Cast(KeyTextTransform(key, "labels"), models.TextField())).filter(
+            label_value=value
+        )
 
     def with_reason(self, reason: str, *, now: datetime, cluster: Cluster, credential: str = "") -> NamespaceQuerySet:
         """Those with this reason now, themselves or in a cell (of `credential`, if given); "stale" are the too old."""
@@ -254,17 +291,19 @@ class Namespace(models.Model):
     digest = models.CharField(max_length=64, blank=True)
     scanned_at = models.DateTimeField(null=True, db_index=True)
     next_scan_at = models.DateTimeField(null=True, db_index=True)
+    # The scan of the whole cluster that made this one due and waits for it.
+    handed_out_by = models.ForeignKey(Scan, on_delete=models.SET_NULL, null=True, related_name="+")
     gone_at = models.DateTimeField(null=True)
 
     objects = NamespaceQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["cluster", "name"], name="namespace_once_per_cluster")]
-        indexes = [
+        constraints = (models.UniqueConstraint(fields=["cluster", "name"], name="namespace_once_per_cluster"),)
+        indexes = (
             models.Index(
                 fields=["cluster", "gone_at", "-rank", "-critical_cells", "name"], name="namespace_worst_first"
-            )
-        ]
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -280,6 +319,12 @@ class Namespace(models.Model):
         """Take the due scan of this Namespace. False: someone else did."""
         return Namespace.objects.filter(pk=self.pk, next_scan_at=self.next_scan_at).update(next_scan_at=None) == 1
 
+    def report_back(self) -> Scan | None:
+        """The scan that handed this Namespace out, told to one caller only; None for all others."""
+        scan = Scan.objects.filter(pk=Namespace.objects.filter(pk=self.pk).values("handed_out_by")).first()
+        told = Namespace.objects.filter(pk=self.pk, handed_out_by=scan).update(handed_out_by=None) if scan else 0
+        return scan if told else None
+
 
 class NamespaceOwner(models.Model):
     """A user or group whose Namespace it is, and what says so: "profile", "annotation" or "rolebinding"."""
@@ -290,8 +335,8 @@ class NamespaceOwner(models.Model):
     source = models.CharField(max_length=12)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["namespace", "kind", "name"], name="owner_once_per_namespace")]
-        indexes = [models.Index(fields=["kind", "name"], name="owner_by_name")]
+        constraints = (models.UniqueConstraint(fields=["namespace", "kind", "name"], name="owner_once_per_namespace"),)
+        indexes = (models.Index(fields=["kind", "name"], name="owner_by_name"),)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -304,7 +349,7 @@ class Credential(models.Model):
     slug = models.CharField(max_length=320)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["cluster", "slug"], name="credential_once_per_cluster")]
+        constraints = (models.UniqueConstraint(fields=["cluster", "slug"], name="credential_once_per_cluster"),)
 
     def __str__(self) -> str:
         return self.slug
@@ -371,8 +416,8 @@ class Cell(models.Model):
     objects = CellQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["namespace", "credential"], name="cell_once")]
-        indexes = [models.Index(fields=["credential", "-rank"], name="cell_worst_of_credential")]
+        constraints = (models.UniqueConstraint(fields=["namespace", "credential"], name="cell_once"),)
+        indexes = (models.Index(fields=["credential", "-rank"], name="cell_worst_of_credential"),)
 
     def __str__(self) -> str:
         return f"{self.namespace_id} × {self.credential_id}: {self.status}"
@@ -417,14 +462,14 @@ class Finding(models.Model):
     objects = FindingQuerySet.as_manager()
 
     class Meta:
-        constraints = [
+        constraints = (
             models.UniqueConstraint(
                 fields=["namespace", "code", "object", "credential"],
                 condition=Q(resolved_at=None),
                 name="finding_open_once",
-            )
-        ]
-        indexes = [models.Index(F("resolved_at"), F("rank").desc(), name="finding_open_worst_first")]
+            ),
+        )
+        indexes = (models.Index(F("resolved_at"), F("rank").desc(), name="finding_open_worst_first"),)
 
     def __str__(self) -> str:
         return f"{self.code} {self.object}"
@@ -451,7 +496,7 @@ class AuditEntry(models.Model):
     details = models.JSONField(default=dict)
 
     class Meta:
-        ordering = ["-at", "-pk"]
+        ordering = ["-at", "-pk"]  # noqa: RUF012 (a tuple would be another migration)
         verbose_name_plural = "audit entries"
 
     def __str__(self) -> str:

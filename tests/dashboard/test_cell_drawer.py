@@ -1,0 +1,309 @@
+"""The drawer of a cell: why, whom it hurts, what to do, and what a person may not be told."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from dashboard import drawer
+from scanner.check import all_checks
+from scanner.models import Cluster, Namespace, Scan
+from tests import factories
+
+QUAY = "registry/quay.io"
+URL = "/n/prod-eu/team-vision/cells/registry/quay.io/"
+NOW = datetime(2026, 3, 30, 12, 0, tzinfo=UTC)
+
+page_test = pytest.mark.django_db
+
+
+@pytest.fixture
+def cluster(broker_up: None) -> Cluster:
+    return factories.cluster(scanned_at=timezone.now())
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Namespace:
+    return factories.namespace(cluster, owners=("grace",))
+
+
+@pytest.fixture
+def ada(client: Client) -> Client:
+    client.force_login(factories.operator())
+    return client
+
+
+@pytest.fixture
+def grace(client: Client) -> Client:
+    client.force_login(factories.owner("grace"))
+    return client
+
+
+def text(response: Any) -> str:
+    assert response.status_code == 200, response.status_code
+    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
+
+
+@page_test
+def test_the_chain_is_drawn_as_steps_with_the_broken_one_marked(ada: Client, namespace: Namespace) -> None:
+    chain = [
+        {"step": "pod", "state": "ok", "title": "web-0", "note": ""},
+        {"step": "secret", "state": "broken", "title": "regcred is not here", "note": "Only Secrets of its own."},
+        {"step": "registry", "state": "after", "title": "would be asked", "note": ""},
+    ]
+    factories.cell(namespace, QUAY, {"status": "critical", "reason": "missing", "details": {"chain": chain}})
+
+    response = ada.get(URL)
+
+    assert "Secret , broken here: regcred is not here Only Secrets of its own." in text(response)
+    assert re.findall(r'<li class="(ok|broken|after)">', response.content.decode()) == ["ok", "broken", "after"]
+
+
+@page_test
+@pytest.mark.parametrize(
+    "details", [{}, {"chain": None}, {"chain": "x"}, {"chain": [1, {"odd": 2}]}, {"pods": [None, 1]}]
+)
+def test_details_of_another_shape_do_not_break_the_drawer(
+    ada: Client, namespace: Namespace, details: dict[str, Any]
+) -> None:
+    factories.cell(namespace, QUAY, {"status": "critical", "reason": "missing", "details": details})
+
+    assert "Missing here" in text(ada.get(URL))
+
+
+@page_test
+def test_affected_pods_come_with_what_the_runtime_said(ada: Client, namespace: Namespace) -> None:
+    factories.cell(
+        namespace,
+        QUAY,
+        {"status": "critical", "reason": "missing", "pod_count": 7, "details": {"pods": ["web-0", "web-1"]}},
+    )
+    told = {
+        "pods": ["web-0"],
+        "label": "No credential was used",
+        "advice": "Give it one.",
+        "raw": "403 <b>Forbidden</b>",
+    }
+    factories.finding(namespace, "PO01", object="Pod/web-0", details=told)
+
+    response = ada.get(URL)
+
+    assert "403 &lt;b&gt;Forbidden&lt;/b&gt;" in response.content.decode()
+    for words in ("7 Pods are affected", "web-1", "No credential was used", "Give it one.", "and 5 more"):
+        assert words in text(response)
+
+
+@page_test
+def test_a_finding_is_told_with_why_it_matters_and_how_to_fix_it(ada: Client, namespace: Namespace) -> None:
+    factories.cell(namespace, QUAY, "critical missing")
+    factories.finding(namespace, "PS01")
+
+    page = text(ada.get(URL))
+
+    assert "PS01 missing-pull-secret" in page
+    assert "The kubelet skips a missing Secret" in page
+    assert "How to fix. Create the Secret" in page
+
+
+@page_test
+def test_a_finding_of_a_check_that_is_no_more_keeps_its_message(ada: Client, namespace: Namespace) -> None:
+    factories.cell(namespace, QUAY, "critical missing")
+    factories.finding(namespace, "ZZ99", message="Something old.")
+
+    assert "Something old." in text(ada.get(URL))
+
+
+@page_test
+def test_an_operator_is_told_where_the_secret_exists(ada: Client, cluster: Cluster, namespace: Namespace) -> None:
+    factories.namespace(cluster, "kubeflow")
+    factories.cell(namespace, QUAY, "critical missing")
+    factories.finding(namespace, "PS05", details={"elsewhere": [["kubeflow", "regcred"]], "elsewhere_count": 1})
+
+    assert "Missing here, exists in kubeflow" in text(ada.get(URL))
+
+
+@page_test
+def test_an_owner_is_told_that_it_exists_but_not_where(grace: Client, cluster: Cluster, namespace: Namespace) -> None:
+    factories.namespace(cluster, "kubeflow")
+    places = {"elsewhere": [["kubeflow", "their-secret"]], "elsewhere_count": 1}
+    factories.cell(namespace, QUAY, {"status": "critical", "reason": "missing", "details": places})
+    factories.finding(namespace, "PS05", details=places)
+
+    response = grace.get(URL)
+
+    assert "In another Namespace." in text(response)
+    assert "kubeflow" not in response.content.decode()
+    assert "their-secret" not in response.content.decode()
+
+
+@page_test
+def test_an_owner_of_both_is_told_where(grace: Client, cluster: Cluster, namespace: Namespace) -> None:
+    factories.namespace(cluster, "mine-too", owners=("grace",))
+    factories.cell(namespace, QUAY, "critical missing")
+    places = [["mine-too", "regcred"], ["hidden", "regcred"]]
+    factories.finding(namespace, "PS05", details={"elsewhere": places, "elsewhere_count": 2})
+
+    page = text(grace.get(URL))
+
+    assert "exists in mine-too" in page
+    assert "hidden" not in page
+
+
+@page_test
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "no expiry known"),
+        ({"details": {"never_expires": True}}, "Expires never"),
+        ({"expires_at": NOW, "expiry_source": "x509"}, "says the certificate itself"),
+        ({"expires_at": NOW, "expiry_source": "jwt"}, "says the token itself"),
+    ],
+)
+def test_no_expiry_known_is_not_never(ada: Client, namespace: Namespace, fields: dict[str, Any], words: str) -> None:
+    factories.cell(namespace, QUAY, {"status": "ok", "reason": "covered", **fields})
+
+    assert words in text(ada.get(URL))
+
+
+@page_test
+@pytest.mark.parametrize(
+    ("credential", "told", "is_offered"),
+    [
+        (QUAY, "critical missing", True),
+        (QUAY, "critical rejected", True),
+        (QUAY, "critical expired", True),
+        (QUAY, "critical unreachable", False),
+        (QUAY, "ok covered", False),
+        ("token/api", "critical expired", False),
+        ("tls", "critical expired", False),
+    ],
+)
+def test_repair_is_offered_where_a_new_pull_secret_repairs(
+    ada: Client, namespace: Namespace, credential: str, told: str, is_offered: bool
+) -> None:
+    factories.cell(namespace, credential, told)
+
+    page = ada.get(f"/n/prod-eu/team-vision/cells/{credential}/").content.decode()
+
+    assert (f"/n/prod-eu/team-vision/create/{credential}/" in page) is is_offered
+
+
+@page_test
+def test_a_stale_cell_says_what_it_was_and_offers_no_repair(ada: Client, cluster: Cluster) -> None:
+    old = factories.namespace(cluster, scanned_at=timezone.now() - timedelta(hours=1))
+    factories.cell(old, QUAY, "critical missing")
+
+    page = text(ada.get(URL))
+
+    assert "Not known any more" in page
+    assert "It was missing then." in page
+    assert "Create it here" not in page
+
+
+@page_test
+def test_hidden_and_missing_are_the_same_404(grace: Client, cluster: Cluster) -> None:
+    theirs = factories.namespace(cluster, "theirs")
+    factories.cell(theirs, QUAY, "critical missing")
+
+    hidden = grace.get("/n/prod-eu/theirs/cells/registry/quay.io/")
+    missing = grace.get("/n/prod-eu/nothing/cells/registry/quay.io/")
+
+    assert hidden.status_code == missing.status_code == 404
+    cut = re.compile(r'data-now="[^"]*"|X-CSRFToken": "\w+"|value="\w{64}"')
+    assert cut.sub("", hidden.content.decode()) == cut.sub("", missing.content.decode())
+
+
+@page_test
+@pytest.mark.parametrize("target", ["cell", "drawer-body"])
+def test_htmx_gets_the_drawer_alone(ada: Client, namespace: Namespace, target: str) -> None:
+    factories.cell(namespace, QUAY, "critical missing")
+
+    part = ada.get(URL, headers={"HX-Request": "true", "HX-Target": target}).content.decode()
+
+    assert part.lstrip().startswith('<article id="cell"')
+
+
+@page_test
+def test_an_unchanged_drawer_is_not_sent_again(ada: Client, namespace: Namespace) -> None:
+    cell = factories.cell(namespace, QUAY, "critical missing")
+    headers = {"HX-Request": "true", "HX-Target": "cell"}
+    (seen,) = re.findall(r'data-seen="(\w+)"', ada.get(URL, headers=headers).content.decode())
+
+    assert ada.get(URL, headers={**headers, "HX-PTag": seen}).status_code == 304
+
+    cell.status, cell.reason = "ok", "covered"
+    cell.save()
+    assert "In order" in text(ada.get(URL, headers={**headers, "HX-PTag": seen}))
+
+
+@page_test
+def test_history_is_shown_once_something_was_found(ada: Client, cluster: Cluster, namespace: Namespace) -> None:
+    now = timezone.now()
+    Scan.objects.create(cluster=cluster, started_at=now - timedelta(days=60), state="done")
+    factories.cell(namespace, QUAY, "ok covered")
+    assert "Last 30 days" not in text(ada.get(URL))
+
+    factories.finding(namespace, first_seen_at=now - timedelta(days=5), resolved_at=now - timedelta(days=3))
+
+    assert "Last 30 days" in text(ada.get(URL))
+
+
+def a_finding(**fields: Any) -> drawer.FindingRow:
+    values = {
+        "code": "PS01",
+        "object": "Secret/a",
+        "credential": QUAY,
+        "status": "critical",
+        "reason": "missing",
+        "message": "Gone.",
+        "first_seen_at": NOW - timedelta(days=2),
+        "resolved_at": None,
+        "details": {},
+    }
+    return drawer.FindingRow(**{**values, **fields})
+
+
+def test_each_day_of_the_history_has_its_worst_status() -> None:
+    resolved = NOW - timedelta(days=4)
+    rows = [a_finding(), a_finding(status="warning", first_seen_at=NOW - timedelta(days=5), resolved_at=resolved)]
+
+    days = drawer.history(rows, looking_since=NOW - timedelta(days=6), now=NOW)
+
+    assert len(days) == 30
+    assert [day.status for day in days[-8:]] == [
+        "", "ok", "warning", "warning", "ok", "critical", "critical", "critical",
+    ]  # fmt: skip
+    assert days[0].status == ""
+
+
+def test_a_history_without_problems_is_none() -> None:
+    old = a_finding(first_seen_at=NOW - timedelta(days=90), resolved_at=NOW - timedelta(days=60))
+
+    assert drawer.history([old], looking_since=NOW - timedelta(days=90), now=NOW) == ()
+    assert drawer.history([], looking_since=NOW, now=NOW) == ()
+
+
+def test_the_same_cause_is_told_once_and_before_what_pods_say() -> None:
+    pods = [a_finding(code="PO01", object=f"Pod/{n}") for n in range(14)]
+
+    told = drawer.explain([*pods, a_finding()], all_checks())
+
+    assert [(one.code, one.more) for one in told] == [("PS01", 0), ("PO01", 13)]
+
+
+def test_commands_quote_what_a_shell_would_read() -> None:
+    (command,) = drawer.look_commands(namespace="a b", secret="$(x)", pods=(), accounts=())
+
+    assert command == "kubectl describe secret '$(x)' --namespace 'a b'"
+
+
+def test_every_check_says_why_it_matters_and_how_to_fix_it() -> None:
+    for check in all_checks().values():
+        why, how = drawer.why_and_how(check.ask.__doc__ or "")
+        assert why, check.code
+        assert how, check.code
