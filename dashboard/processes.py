@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 _PR_SET_PDEATHSIG = 1
+# Loaded here: between fork and exec, in a process with threads, loading could wait for a lock that nobody will release.
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def _die_with_parent() -> None:
     """In the child, before exec: be told to stop when the supervisor is gone, however it went (Linux only)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass(slots=True)
@@ -34,7 +36,7 @@ class Supervisor:
             env={**os.environ, **self.env},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 (it makes one system call and nothing else)
         )
 
     def ended(self) -> tuple[str, int] | None:
@@ -44,11 +46,14 @@ class Supervisor:
                 return name, status
         return None
 
-    def stop(self, *, grace: float = 10.0) -> list[str]:
-        """SIGTERM to each, newest first; SIGKILL to those that are still there after `grace` seconds. Returns their names."""
+    def stop(self, *, grace: float = 8.0) -> list[str]:
+        """SIGTERM to each, newest first; SIGKILL to those that are still there after `grace` seconds.
+
+        Returns the names of those that had to be killed.
+        """
         deadline = time.monotonic() + grace
         killed = []
-        for name, child in reversed(self._children.items()):
+        for child in reversed(self._children.values()):
             if child.poll() is None:
                 child.terminate()
         for name, child in reversed(self._children.items()):

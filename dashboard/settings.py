@@ -85,7 +85,8 @@ TEMPLATES = [
     }
 ]
 
-# Database. Two workers and the web write to one SQLite file: WAL, and writers wait for each other from the first statement.
+# Database. Two workers and the web write to one SQLite file: WAL, and writers wait for each other from the first
+# statement on.
 DATABASES = {"default": dj_database_url.parse(env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'credboard.sqlite3'}"))}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
@@ -107,8 +108,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-# The header that names the signed-in person, set by a mesh or proxy (Kubeflow: kubeflow-userid). It is believed only from
-# an address in TRUSTED_PROXIES, which is empty by default: nobody can sign in by header until an operator says from where.
+# The header that names the signed-in person, set by a mesh or proxy (Kubeflow: kubeflow-userid). It is believed only
+# from an address in TRUSTED_PROXIES, which is empty by default: nobody can sign in by header until an operator says
+# from where.
 USER_HEADER = env.text("CREDBOARD_USER_HEADER", "kubeflow-userid")
 USER_PREFIX = env.text("CREDBOARD_USER_PREFIX")
 GROUPS_HEADER = env.text("CREDBOARD_GROUPS_HEADER")
@@ -149,6 +151,12 @@ CONTENT_SECURITY_POLICY = {
 # Work in the background. The database is the truth about what is due; the broker only carries ids.
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
 SCAN_INTERVAL = env.integer("CREDBOARD_SCAN_INTERVAL", 60, minimum=5, maximum=86_400)  # seconds
+# Seconds that a scanning worker may be silent before another one takes its cluster over. Longer than an API server may
+# take to answer, all tries counted, or a slow scan is taken over while it works.
+SCAN_LEASE = env.integer("CREDBOARD_SCAN_LEASE", 120, minimum=2, maximum=3_600)
+SCAN_RETENTION = env.integer("CREDBOARD_SCAN_RETENTION_DAYS", 14, minimum=1, maximum=3_650)
+# Seconds after which the broker gives a task that nobody acknowledged to another worker. Longer than any task may take.
+REDELIVER_AFTER = env.integer("CREDBOARD_REDELIVER_AFTER", 3_600, minimum=2, maximum=86_400)
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -160,7 +168,12 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False  # a page must not wait for a broker that is down: the row that says "due" is enough
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 10, "visibility_timeout": 3_600}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 10,
+    "max_retries": 0,  # of who sends a task: without it kombu tries for seconds. A worker's connection has its own
+    "visibility_timeout": REDELIVER_AFTER,
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 DISPATCH_INTERVAL = 2  # seconds; how late due work may start

@@ -1,19 +1,22 @@
 """Storing what a scan found: open, refresh and resolve Findings; replace Cells; keep the rest untouched.
 
-An upsert throughout, in transactions of one batch of namespaces: running it twice changes nothing, and a worker that is
-killed leaves whole batches behind. A namespace whose verdict is the same as last time costs one row of two bulk UPDATEs.
+An upsert throughout, in transactions of one batch of namespaces: running it twice changes nothing, and a worker that
+is killed leaves whole batches behind. A namespace whose verdict is the same as last time costs one row of two bulk
+UPDATEs.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from django.db import transaction
+from django.db import models, transaction
+from django.utils import timezone
 
 from scanner.check import Result, Status, rank
 from scanner.models import Cell, Cluster, Credential, Finding, Namespace, NamespaceOwner
@@ -25,15 +28,77 @@ BATCH: Final = 200
 #: Without these a cell cannot be judged, so its absence from a verdict means nothing.
 ESSENTIAL: Final = frozenset({"secrets", "pods", "serviceaccounts"})
 
-_encoder: Final = msgspec.json.Encoder(order="deterministic")
+#: Raise it when rows are filled in another way: then every namespace is written anew once, whatever its digest.
+_LAYOUT: Final = 1
+#: Longer texts than this are nothing that people read. Columns with a `max_length` have a limit of their own.
+TEXT_LIMIT: Final = 8_000
+# PostgreSQL stores neither in text nor in jsonb, while anybody can put them into a cluster.
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+
+M = TypeVar("M", bound=models.Model)
+
+
+def storable_text(text: str, limit: int = TEXT_LIMIT) -> str:
+    """`text` as every database takes it. What is longer than `limit` characters is cut and ends in a hash of the whole,
+    so that two long names stay two."""
+    text = _UNSTORABLE.sub("\ufffd", text)
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit - 13]}~{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
+
+
+def storable(value: Any) -> Any:
+    """`value` as plain JSON that every database takes."""
+    match value:
+        case str():
+            return storable_text(str(value))
+        case Mapping():
+            return {storable_text(str(key)): storable(one) for key, one in value.items()}
+        case list() | tuple():
+            return [storable(one) for one in value]
+        case None | bool() | int() | float():
+            return value
+        case _:
+            return storable(msgspec.to_builtins(value, enc_hook=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not a value that a scan stores")
+
+
+def _fill(row: models.Model, **values: Any) -> None:
+    """Set columns of `row` to `values` as the database takes them: the only way of what a cluster said into a row."""
+    for name, value in values.items():
+        if isinstance(value, str):
+            limit = getattr(row._meta.get_field(name), "max_length", None)
+            setattr(row, name, storable_text(str(value), limit or TEXT_LIMIT))
+        elif isinstance(value, Mapping | list | tuple):
+            setattr(row, name, storable(value))
+        else:
+            setattr(row, name, value)
+
+
+NAME_LIMIT: Final = 253
+COLUMN_LIMIT: Final = 320
+
+
+class _Changed(NamedTuple):
+    row: Namespace
+    verdict: Verdict
+    digest: str
+
 
 FindingKey = tuple[str, str, str]
 
 
-def record(cluster: Cluster, verdicts: Iterable[Verdict], *, now: datetime) -> Iterable[list[Verdict]]:
-    """Store `verdicts` in batches, each in one transaction, and yield every batch once it is stored.
+def record(cluster: Cluster, verdicts: Iterable[Verdict], *, now: datetime) -> Iterator[list[Verdict]]:
+    """Store `verdicts` of the scan that began at `now` in batches, each in one transaction; yield every batch once it
+    is stored.
 
-    Nothing is stored before the caller asks for the next batch, so progress can be reported in between.
+    Nothing is stored before the caller asks for the next batch, so progress can be reported in between. A namespace
+    that a scan which began later has stored already is left as it is.
     """
     columns = {credential.slug: credential for credential in Credential.objects.filter(cluster=cluster)}
     stream = iter(verdicts)
@@ -55,105 +120,174 @@ def close_namespace(namespace: Namespace, *, now: datetime) -> None:
 
 
 def _close(pks: list[int], *, now: datetime) -> int:
-    for start in range(0, len(pks), BATCH):
-        chunk = pks[start : start + BATCH]
+    for chunk in _chunks(pks):
         with transaction.atomic():
+            _lock(Namespace.objects.filter(pk__in=chunk))
             Finding.objects.filter(namespace__in=chunk, resolved_at=None).update(resolved_at=now)
             Cell.objects.filter(namespace__in=chunk).delete()
             Namespace.objects.filter(pk__in=chunk).update(gone_at=now, digest="", next_scan_at=None)
     return len(pks)
 
 
+def _lock(rows: models.QuerySet[Namespace]) -> list[Namespace]:
+    """Whoever writes about a namespace holds its row, and takes rows in this order: so two scans wait for each other
+    instead of both opening the same finding. (SQLite has one writer anyway.)"""
+    return list(rows.select_for_update().order_by("pk"))
+
+
 def _record_batch(cluster: Cluster, batch: list[Verdict], columns: dict[str, Credential], *, now: datetime) -> None:
-    by_name = {verdict.snapshot.name: verdict for verdict in batch}
-    rows = {row.name: row for row in Namespace.objects.filter(cluster=cluster, name__in=by_name)}
-    missing = [Namespace(cluster=cluster, name=name) for name in by_name if name not in rows]
-    for row in Namespace.objects.bulk_create(missing):
-        rows[row.name] = row
-    digests = {name: _digest(verdict) for name, verdict in by_name.items()}
-    same = [row.pk for name, row in rows.items() if row.digest == digests[name] and row.gone_at is None]
-    Namespace.objects.filter(pk__in=same).update(scanned_at=now)
-    Finding.objects.filter(namespace__in=same, resolved_at=None).update(last_seen_at=now)
-    unchanged = frozenset(same)
-    changed = [(row, by_name[name], digests[name]) for name, row in rows.items() if row.pk not in unchanged]
+    told = {storable_text(verdict.snapshot.name, NAME_LIMIT): verdict for verdict in batch}
+    rows = {row.name: row for row in _lock(Namespace.objects.filter(cluster=cluster, name__in=told))}
+    if missing := sorted(told.keys() - rows.keys()):
+        Namespace.objects.bulk_create(
+            (Namespace(cluster=cluster, name=name) for name in missing), ignore_conflicts=True
+        )
+        rows |= {row.name: row for row in _lock(Namespace.objects.filter(cluster=cluster, name__in=missing))}
+    # A scan of this one Namespace began after ours and is done. (A time to come is a clock that went wrong.)
+    present = timezone.now()
+    changed: list[_Changed] = []
+    same: list[int] = []
+    for name, row in rows.items():
+        if row.scanned_at is not None and now < row.scanned_at <= present:
+            continue
+        digest = _digest(told[name])
+        if row.digest == digest and row.gone_at is None:
+            same.append(row.pk)
+        else:
+            changed.append(_Changed(row, told[name], digest))
+    if same:
+        # Seen again are those that were seen last time; others stand because their check could not be asked.
+        seen = Finding.objects.filter(last_seen_at=models.F("namespace__scanned_at"))
+        seen.filter(namespace__in=same, resolved_at=None).update(last_seen_at=now)
+        Namespace.objects.filter(pk__in=same).update(scanned_at=now)
     if changed:
-        _add_columns(cluster, (verdict for _, verdict, _ in changed), columns)
-        _record_cells(changed, columns, now=now)
-        _record_findings(changed, now=now)
+        _add_columns(cluster, changed, columns)
+        standing = _record_findings(changed, now=now)
+        _record_cells(changed, columns, standing, now=now)
         _record_owners(changed)
         _record_namespaces(changed, now=now)
+
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_plain)
 
 
 def _digest(verdict: Verdict) -> str:
     """Hash of everything that would be stored of `verdict`."""
     snapshot = verdict.snapshot
     stored = (
+        _LAYOUT,
         snapshot.uid,
         snapshot.labels,
         snapshot.owners,
         sorted(snapshot.service_accounts),
         snapshot.pull_secret_keys(),
-        dict(snapshot.unreadable),
-        dict(verdict.unasked),
+        snapshot.unreadable,
+        verdict.unasked,
         verdict.status,
         verdict.reason,
         verdict.cells,
         verdict.findings,
     )
-    return hashlib.blake2b(_encoder.encode(_plain(stored)), digest_size=24).hexdigest()
+    try:
+        encoded = _encoder.encode(stored)
+    except UnicodeEncodeError:
+        encoded = _encoder.encode(storable(stored))
+    return hashlib.blake2b(encoded, digest_size=24).hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    """`value` as msgspec can encode it: read-only mappings as dicts."""
-    return msgspec.to_builtins(value, enc_hook=_mapping)
-
-
-def _mapping(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not a value that a scan stores")
-
-
-def _add_columns(cluster: Cluster, verdicts: Iterable[Verdict], columns: dict[str, Credential]) -> None:
-    wanted = {cell.credential for verdict in verdicts for cell in verdict.cells} - columns.keys()
+def _add_columns(cluster: Cluster, changed: list[_Changed], columns: dict[str, Credential]) -> None:
+    wanted = {slug for one in changed for slug in _cells(one.verdict)} - columns.keys()
     if wanted:
         Credential.objects.bulk_create(
             (Credential(cluster=cluster, slug=slug) for slug in sorted(wanted)), ignore_conflicts=True
         )
-        for credential in Credential.objects.filter(cluster=cluster, slug__in=wanted):
-            columns[credential.slug] = credential
+        for chunk in _chunks(sorted(wanted)):
+            for credential in Credential.objects.filter(cluster=cluster, slug__in=chunk):
+                columns[credential.slug] = credential
 
 
-Changed = list[tuple[Namespace, Verdict, str]]
+def _cells(verdict: Verdict) -> dict[str, CellVerdict]:
+    """Cells by what their column is called in the database; of two that are called the same there, the worst."""
+    return {storable_text(cell.credential, COLUMN_LIMIT): cell for cell in sorted(verdict.cells, key=_rank)}
 
 
-def _record_cells(changed: Changed, columns: Mapping[str, Credential], *, now: datetime) -> None:
-    present = {(c.namespace_id, c.credential_id): c for c in Cell.objects.filter(namespace__in=[r for r, _, _ in changed])}
+def _findings(verdict: Verdict) -> dict[FindingKey, Result]:
+    """Findings by what tells them apart in the database; of those that are the same there, the worst."""
+    return {
+        (one.code, storable_text(one.object, COLUMN_LIMIT), storable_text(one.credential, COLUMN_LIMIT)): one
+        for one in sorted(verdict.findings, key=_rank)
+    }
+
+
+def _rank(one: CellVerdict | Result) -> int:
+    return rank(one.status)
+
+
+def _record_findings(changed: list[_Changed], *, now: datetime) -> set[tuple[int, str]]:
+    """Returns (pk of the namespace, credential) of the findings that stand because their check was not asked."""
+    open_rows: dict[tuple[int, FindingKey], Finding] = {
+        (finding.namespace_id, (finding.code, finding.object, finding.credential)): finding
+        for finding in Finding.objects.filter(namespace__in=[one.row for one in changed], resolved_at=None)
+    }
+    new: list[Finding] = []
+    kept: list[Finding] = []
+    for row, verdict, _ in changed:
+        for key, result in _findings(verdict).items():
+            finding = open_rows.pop((row.pk, key), None)
+            if finding is None:
+                finding = Finding(namespace=row, code=key[0], object=key[1], credential=key[2], first_seen_at=now)
+                new.append(finding)
+            else:
+                kept.append(finding)
+            _fill(
+                finding,
+                status=result.status,
+                rank=rank(result.status),
+                reason=result.reason,
+                message=result.message,
+                expires_at=result.expires_at,
+                details=result.details,
+                last_seen_at=now,
+            )
+    unasked = {one.row.pk: one.verdict.unasked for one in changed}
+    standing = {key for key, finding in open_rows.items() if finding.code in unasked[finding.namespace_id]}
+    _save(Finding, new, kept, _FINDING_FIELDS)
+    for chunk in _chunks([finding.pk for key, finding in open_rows.items() if key not in standing]):
+        Finding.objects.filter(pk__in=chunk).update(resolved_at=now)
+    return {(namespace_id, credential) for namespace_id, (_, _, credential) in standing}
+
+
+_FINDING_FIELDS: Final = ("status", "rank", "reason", "message", "expires_at", "details", "last_seen_at")
+
+
+def _record_cells(
+    changed: list[_Changed], columns: Mapping[str, Credential], standing: set[tuple[int, str]], *, now: datetime
+) -> None:
+    rows = Cell.objects.filter(namespace__in=[one.row for one in changed]).select_related("credential")
+    present = {(cell.namespace_id, cell.credential.slug): cell for cell in rows}
     new: list[Cell] = []
     kept: list[Cell] = []
     for row, verdict, _ in changed:
-        for told in verdict.cells:
-            column = columns[told.credential]
-            cell = present.pop((row.pk, column.pk), None)
+        for slug, told in _cells(verdict).items():
+            cell = present.pop((row.pk, slug), None)
             if cell is None:
-                cell = Cell(namespace=row, credential=column, since=now)
+                cell = Cell(namespace=row, credential=columns[slug], since=now)
                 new.append(cell)
             else:
-                if (cell.status, cell.reason) != (told.status, told.reason):
-                    cell.since = now
                 kept.append(cell)
-            _fill_cell(cell, told)
-    # Where something could not be read, a cell that the verdict does not speak of is not known to be gone.
-    unseen = {row.pk for row, verdict, _ in changed if not verdict.snapshot.unreadable.keys().isdisjoint(ESSENTIAL)}
-    for (namespace_id, _), cell in present.items():
-        if namespace_id in unseen:
-            if cell.status != Status.UNKNOWN:
-                cell.since = now
-            cell.status, cell.rank, cell.reason = Status.UNKNOWN, rank(Status.UNKNOWN), "not-checked"
+            _fill_cell(cell, told, now=now)
+    # Where something could not be read or asked, a cell that the verdict does not speak of is not known to be gone.
+    unseen = {one.row.pk for one in changed if not one.verdict.snapshot.unreadable.keys().isdisjoint(ESSENTIAL)}
+    gone: list[int] = []
+    for (namespace_id, slug), cell in present.items():
+        if namespace_id in unseen or (namespace_id, slug) in standing:
+            _judge(cell, Status.UNKNOWN, "not-checked", now=now)
             kept.append(cell)
-    Cell.objects.bulk_create(new, batch_size=500)
-    Cell.objects.bulk_update(kept, _CELL_FIELDS, batch_size=100)
-    Cell.objects.filter(pk__in=[c.pk for (pk, _), c in present.items() if pk not in unseen]).delete()
+        else:
+            gone.append(cell.pk)
+    _save(Cell, new, kept, _CELL_FIELDS)
+    for chunk in _chunks(gone):
+        Cell.objects.filter(pk__in=chunk).delete()
 
 
 _CELL_FIELDS: Final = (
@@ -161,97 +295,88 @@ _CELL_FIELDS: Final = (
 )  # fmt: skip
 
 
-def _fill_cell(cell: Cell, told: CellVerdict) -> None:
-    cell.status = told.status
-    cell.rank = rank(told.status)
-    cell.reason = told.reason
-    cell.expires_at = told.expires_at
-    cell.expiry_source = told.expiry_source
-    cell.verified = told.verified
-    cell.secret = told.secret
-    cell.pod_count = told.pod_count
-    cell.details = {**_plain(told.details), "chain": _plain(told.chain), "pods": list(told.pods)}
+def _judge(cell: Cell, status: Status, reason: str, *, now: datetime) -> None:
+    if (cell.status, cell.reason) != (status, reason):
+        cell.since = now
+    _fill(cell, status=status, rank=rank(status), reason=reason)
 
 
-def _record_findings(changed: Changed, *, now: datetime) -> None:
-    open_rows: dict[tuple[int, FindingKey], Finding] = {
-        (f.namespace_id, (f.code, f.object, f.credential)): f
-        for f in Finding.objects.filter(namespace__in=[row for row, _, _ in changed], resolved_at=None)
-    }
-    new: list[Finding] = []
-    kept: list[Finding] = []
-    for row, verdict, _ in changed:
-        for result in verdict.findings:
-            if result.status is Status.UNKNOWN:
-                continue
-            finding = open_rows.pop((row.pk, (result.code, result.object, result.credential)), None)
-            if finding is None:
-                finding = Finding(namespace=row, code=result.code, object=result.object, credential=result.credential)
-                finding.first_seen_at = now
-                new.append(finding)
-            else:
-                kept.append(finding)
-            _fill_finding(finding, result, now=now)
-    # A check that could not be asked says nothing about what it found before: those findings stand.
-    unasked = {row.pk: verdict.unasked for row, verdict, _ in changed}
-    resolved = [f.pk for (pk, (code, *_)), f in open_rows.items() if code not in unasked[pk]]
-    Finding.objects.bulk_create(new, batch_size=500)
-    Finding.objects.bulk_update(kept, _FINDING_FIELDS, batch_size=100)
-    Finding.objects.filter(pk__in=resolved).update(resolved_at=now)
+def _fill_cell(cell: Cell, told: CellVerdict, *, now: datetime) -> None:
+    _judge(cell, told.status, told.reason, now=now)
+    _fill(
+        cell,
+        expires_at=told.expires_at,
+        expiry_source=told.expiry_source,
+        verified=told.verified,
+        secret=told.secret,
+        pod_count=told.pod_count,
+        details={**told.details, "pods": told.pods, "chain": told.chain},
+    )
 
 
-_FINDING_FIELDS: Final = ("status", "rank", "reason", "message", "expires_at", "details", "last_seen_at")
-
-
-def _fill_finding(finding: Finding, result: Result, *, now: datetime) -> None:
-    finding.status = result.status
-    finding.rank = rank(result.status)
-    finding.reason = result.reason
-    finding.message = result.message
-    finding.expires_at = result.expires_at
-    finding.details = _plain(result.details)
-    finding.last_seen_at = now
-
-
-def _record_owners(changed: Changed) -> None:
+def _record_owners(changed: list[_Changed]) -> None:
     present = {
         (owner.namespace_id, owner.kind, owner.name): owner
-        for owner in NamespaceOwner.objects.filter(namespace__in=[row for row, _, _ in changed])
+        for owner in NamespaceOwner.objects.filter(namespace__in=[one.row for one in changed])
     }
     wanted = {
-        (row.pk, owner.kind, owner.name[:253]): NamespaceOwner(
-            namespace=row, kind=owner.kind, name=owner.name[:253], source=owner.source
+        (row.pk, owner.kind, owner.name): NamespaceOwner(
+            namespace=row, kind=owner.kind, name=owner.name, source=owner.source
         )
         for row, verdict, _ in changed
         for owner in reversed(verdict.snapshot.owners)
+        # A name that cannot be kept as it is must not become another one: it says who may see the namespace.
+        if storable_text(owner.name, NAME_LIMIT) == owner.name
     }
-    stale = [o.pk for key, o in present.items() if key not in wanted or wanted[key].source != o.source]
-    NamespaceOwner.objects.filter(pk__in=stale).delete()
-    kept = {key for key, owner in present.items() if owner.pk not in set(stale)}
+    stale = {owner.pk for key, owner in present.items() if key not in wanted or wanted[key].source != owner.source}
+    for chunk in _chunks(sorted(stale)):
+        NamespaceOwner.objects.filter(pk__in=chunk).delete()
+    kept = {key for key, owner in present.items() if owner.pk not in stale}
     NamespaceOwner.objects.bulk_create((o for key, o in wanted.items() if key not in kept), batch_size=500)
 
 
-def _record_namespaces(changed: Changed, *, now: datetime) -> None:
+def _record_namespaces(changed: list[_Changed], *, now: datetime) -> None:
     for row, verdict, digest in changed:
         snapshot = verdict.snapshot
-        row.uid = snapshot.uid
-        row.labels = dict(snapshot.labels)
-        row.status = verdict.status
-        row.rank = rank(verdict.status)
-        row.reason = verdict.reason
-        row.critical_cells = sum(cell.status is Status.CRITICAL for cell in verdict.cells)
-        row.unreadable = dict(snapshot.unreadable)
-        row.unasked = dict(verdict.unasked)
+        _fill(
+            row,
+            uid=snapshot.uid,
+            labels=snapshot.labels,
+            status=verdict.status,
+            rank=rank(verdict.status),
+            reason=verdict.reason,
+            critical_cells=sum(cell.status is Status.CRITICAL for cell in _cells(verdict).values()),
+            unreadable=snapshot.unreadable,
+            unasked=verdict.unasked,
+            digest=digest,
+            scanned_at=now,
+            gone_at=None,
+        )
+        # What could not be read is not known to be gone.
         if "secrets" not in snapshot.unreadable:
-            row.pull_secrets = snapshot.pull_secret_keys()
-        row.service_accounts = sorted(snapshot.service_accounts)
-        row.digest = digest
-        row.scanned_at = now
-        row.gone_at = None
-    Namespace.objects.bulk_update([row for row, _, _ in changed], _NAMESPACE_FIELDS, batch_size=100)
+            _fill(row, pull_secrets=snapshot.pull_secret_keys())
+        if "serviceaccounts" not in snapshot.unreadable:
+            _fill(row, service_accounts=sorted(snapshot.service_accounts))
+    _save(Namespace, [], [one.row for one in changed], _NAMESPACE_FIELDS)
 
 
 _NAMESPACE_FIELDS: Final = (
     "uid", "labels", "status", "rank", "reason", "critical_cells", "unreadable", "unasked", "pull_secrets",
     "service_accounts", "digest", "scanned_at", "gone_at",
 )  # fmt: skip
+
+
+def _save(model: type[M], new: list[M], kept: list[M], fields: Sequence[str]) -> None:
+    """Insert `new` rows and write `fields` of those that were `kept`: by INSERT … ON CONFLICT, for which the database
+    reads values, where `bulk_update` would have it parse a CASE with a branch for each row."""
+    rows: Any = model._default_manager
+    rows.bulk_create(new, batch_size=500)
+    rows.bulk_create(kept, batch_size=500, update_conflicts=True, unique_fields=["pk"], update_fields=fields)
+
+
+T = TypeVar("T")
+
+
+def _chunks(values: list[T]) -> Iterator[list[T]]:
+    for start in range(0, len(values), 500):
+        yield values[start : start + 500]

@@ -1,20 +1,24 @@
 """The use case that reads a cluster, or one Namespace of it, and stores what it finds.
 
-Nothing here may raise for what a cluster does: a `ClusterError` ends the scan as failed, with its words kept for the page,
-and everything that an earlier scan stored stays. What is too old to be believed is shown as unknown when it is read.
+Nothing here may raise for what a cluster does: a `ClusterError` ends the scan as failed, with its words kept for the
+page, and everything that an earlier scan stored stays. What is too old to be believed is shown as unknown when it is
+read.
 """
 
 from __future__ import annotations
 
 import logging
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
+from celery import current_app
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
@@ -23,16 +27,20 @@ from scanner import cluster as api
 from scanner import raw
 from scanner.check import Status
 from scanner.credential import Fingerprint
+from scanner.elsewhere import Elsewhere, Place
 from scanner.models import Cluster, Namespace, Scan
 from scanner.policy import Policy
-from scanner.recording import close_namespace, mark_gone, record
-from scanner.snapshot import Elsewhere, Place
+from scanner.recording import NAME_LIMIT, close_namespace, mark_gone, record, storable_text
 from scanner.verdict import Verdict, judge_all
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a scanning worker may be silent before another may take its cluster over.
-LEASE: Final = 120
+#: Seconds between two rows of progress, which pages show and which keep the lease.
+TELL_EVERY: Final = 0.5
+
+
+class LeaseLost(Exception):
+    """This scan was silent for so long that another one took its cluster over."""
 
 
 class StoredElsewhere(Elsewhere):
@@ -46,8 +54,8 @@ class StoredElsewhere(Elsewhere):
     def _load(self) -> None:
         if not self._loaded:
             self._loaded = True
-            rows = Namespace.objects.filter(cluster=self._cluster, gone_at=None).values_list("name", "pull_secrets")
-            for name, pull_secrets in rows.iterator():
+            rows = Namespace.objects.filter(cluster=self._cluster, gone_at=None).exclude(pull_secrets={})
+            for name, pull_secrets in rows.values_list("name", "pull_secrets").iterator():
                 self.add(name, pull_secrets)
 
     def named(self, secret: str, *, besides: str) -> list[Place]:
@@ -61,6 +69,10 @@ class StoredElsewhere(Elsewhere):
     def keys_of(self, place: Place) -> list[str]:
         self._load()
         return super().keys_of(place)
+
+    def registries_of(self, secret: str) -> tuple[str, ...]:
+        self._load()
+        return super().registries_of(secret)
 
 
 def fingerprint() -> Fingerprint:
@@ -76,77 +88,117 @@ def connect(cluster: Cluster) -> api.Cluster:
 def scan_cluster(cluster: Cluster) -> Scan | None:
     """Scan all of `cluster` with cluster-wide lists; None when someone else is at it.
 
-    Where such a list is forbidden the Namespaces become due one by one instead (`mode` "namespaces"), and the caller
-    sends a task for each of `due_namespaces`.
+    Where such a list is forbidden the Namespaces become due one by one instead (`mode` "namespaces"), the scan goes on
+    until the last of them was scanned, and the caller has them dispatched.
     """
     started_at = timezone.now()
-    if not cluster.take_lease(now=started_at, seconds=LEASE):
+    if not cluster.take_lease(now=started_at, seconds=settings.SCAN_LEASE):
+        cluster.retry_when_free()
         return None
+    scan = Scan(cluster=cluster, started_at=started_at)
     try:
-        Scan.objects.of_whole_cluster().filter(cluster=cluster, state=Scan.State.RUNNING).update(
-            state=Scan.State.FAILED, finished_at=started_at, error_kind="Interrupted", error="The scan was interrupted."
-        )
-        scan = Scan.objects.create(cluster=cluster, started_at=started_at)
+        silent_since = started_at - timedelta(seconds=settings.SCAN_LEASE)
+        Scan.objects.interrupt(cluster, now=started_at, silent_since=silent_since)
+        scan.save()
         with _failing(scan), connect(cluster) as connection:
             try:
                 _scan_wide(scan, connection)
-            except api.ClusterWideForbidden:
-                _hand_out(scan, connection)
+            except api.ClusterWideForbidden as refusal:
+                _hand_out(scan, connection, refusal)
+        Scan.objects.prune(cluster, before=started_at - timedelta(days=settings.SCAN_RETENTION))
         return scan
     finally:
-        cluster.end_lease()
+        if scan.mode == "cluster" or scan.state != Scan.State.RUNNING:
+            cluster.end_lease()
 
 
 def _scan_wide(scan: Scan, connection: api.Cluster) -> None:
-    cluster = scan.cluster
-
-    def progress(done: int, total: int | None) -> None:
-        scan.namespaces_total = total
-
+    cluster, progress = scan.cluster, _Progress(scan)
     objects = connection.namespaces(
         include=cluster.include, exclude=cluster.exclude, label_selector=cluster.label_selector, progress=progress
     )
     verdicts = judge_all(objects, policy=Policy(), now=scan.started_at, fingerprint=fingerprint())
+    stored = 0
     for batch in record(cluster, verdicts, now=scan.started_at):
+        stored += len(batch)
         _count(scan, batch)
-        scan.save()
-        cluster.extend_lease(now=timezone.now(), seconds=LEASE)
+        progress.tell()
+    progress.tell(at_once=True)
     mark_gone(cluster, unseen_since=scan.started_at, now=scan.started_at)
+    # While it is read, all listed Namespaces count; in the end those that `include` and `exclude` left.
+    scan.namespaces_done = scan.namespaces_total = stored
     _finish(scan)
 
 
-def _hand_out(scan: Scan, connection: api.Cluster) -> None:
+class _Progress:
+    """Tells in the row of a running scan how far it is, and keeps its lease.
+
+    Raises LeaseLost when someone else scans the cluster by now.
+    """
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+        self._told_at = time.monotonic()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._scan.namespaces_done, self._scan.namespaces_total = done, total
+        self.tell()
+
+    def tell(self, *, at_once: bool = False) -> None:
+        clock = time.monotonic()
+        if not at_once and clock - self._told_at < TELL_EVERY:
+            return
+        self._told_at = clock
+        if not self._scan.cluster.extend_lease(now=timezone.now(), seconds=settings.SCAN_LEASE):
+            raise LeaseLost
+        _save_running(self._scan)
+
+
+_PROGRESS: Final = ("namespaces_done", "namespaces_total", *Status)
+_OUTCOME: Final = ("state", "mode", "finished_at", "error_kind", "error", "remedy")
+
+
+def _save_running(scan: Scan) -> None:
+    """Write what a scan knows about itself, unless somebody ended it meanwhile: then raises LeaseLost."""
+    values = {name: getattr(scan, name) for name in (*_PROGRESS, *_OUTCOME)}
+    if not Scan.objects.filter(pk=scan.pk, state=Scan.State.RUNNING).update(**values):
+        raise LeaseLost
+
+
+def _hand_out(scan: Scan, connection: api.Cluster, refusal: api.ClusterWideForbidden) -> None:
     """Make every Namespace of the cluster due for a scan of its own."""
-    cluster = scan.cluster
-    names = [name for name in _names(cluster, connection) if is_selected(name, cluster.include, cluster.exclude)]
-    now = scan.started_at
+    cluster, now = scan.cluster, scan.started_at
+    found = (storable_text(name, NAME_LIMIT) for name in _names(cluster, connection, refusal))
+    names = [name for name in found if is_selected(name, cluster.include, cluster.exclude)]
+    scan.mode = "namespaces"
+    scan.namespaces_total = len(names)
+    # Before any of them is due, or one could report back to a scan that does not wait for it yet.
+    _save_running(scan)
     with transaction.atomic():
-        known = set(Namespace.objects.filter(cluster=cluster).values_list("name", flat=True))
-        Namespace.objects.bulk_create(Namespace(cluster=cluster, name=name) for name in names if name not in known)
+        Namespace.objects.bulk_create((Namespace(cluster=cluster, name=name) for name in names), ignore_conflicts=True)
         for start in range(0, len(names), 500):
-            chunk = names[start : start + 500]
-            Namespace.objects.filter(cluster=cluster, name__in=chunk).update(next_scan_at=now, gone_at=None)
+            chunk = Namespace.objects.filter(cluster=cluster, name__in=names[start : start + 500])
+            chunk.update(next_scan_at=now, handed_out_by=scan, gone_at=None)
     listed = set(names)
     for gone in Namespace.objects.filter(cluster=cluster, gone_at=None).iterator():
         if gone.name not in listed:
             close_namespace(gone, now=now)
-    scan.mode = "namespaces"
-    scan.namespaces_total = len(names)
-    if names:
-        scan.save()
-    else:
+    if not names:
         _finish(scan)
 
 
-def _names(cluster: Cluster, connection: api.Cluster) -> list[str]:
+def _names(cluster: Cluster, connection: api.Cluster, refusal: api.ClusterWideForbidden) -> list[str]:
+    """The Namespaces to scan one by one. Raises Forbidden where it is not known which there are."""
     try:
         return sorted(connection.namespace_names(label_selector=cluster.label_selector))
     except api.Forbidden:
         # Without the right to list Namespaces, those that `include` spells out can still be read.
-        plain = [name for name in cluster.include if not set(name) & set("*?[")]
-        if not plain:
-            raise
-        return sorted(plain)
+        plain = sorted(name for name in cluster.include if not set(name) & set("*?["))
+        if plain:
+            return plain
+        why = f"{refusal} Nor may it list the Namespaces themselves. Grant that, or name those to scan one by one"
+        example = f"manage.py cluster {cluster.name} --include NAMESPACE"
+        raise api.Forbidden(f"{why} ({example}).", ask=refusal.ask, grant=refusal.grant) from None
 
 
 def is_selected(name: str, include: list[str], exclude: list[str]) -> bool:
@@ -160,41 +212,57 @@ def scan_namespace(namespace: Namespace) -> Scan:
     """Scan one Namespace, as `scan_cluster` would."""
     cluster, started_at = namespace.cluster, timezone.now()
     scan = Scan.objects.create(cluster=cluster, namespace=namespace.name, started_at=started_at, namespaces_total=1)
-    with _failing(scan), connect(cluster) as connection:
-        try:
-            objects: list[raw.NamespaceObjects] = [connection.namespace(namespace.name)]
-        except api.NotFound:
-            close_namespace(namespace, now=started_at)
-            objects = []
-        elsewhere = StoredElsewhere(cluster)
-        verdicts = judge_all(objects, policy=Policy(), now=started_at, fingerprint=fingerprint(), elsewhere=elsewhere)
-        for batch in record(cluster, verdicts, now=started_at):
-            _count(scan, batch)
-        _finish(scan)
-    _advance_handed_out(cluster, scan)
+    try:
+        with _failing(scan), connect(cluster) as connection:
+            try:
+                objects: list[raw.NamespaceObjects] = [connection.namespace(namespace.name)]
+            except api.NotFound:
+                close_namespace(namespace, now=started_at)
+                objects = []
+            elsewhere = StoredElsewhere(cluster)
+            verdicts = judge_all(
+                objects, policy=Policy(), now=started_at, fingerprint=fingerprint(), elsewhere=elsewhere
+            )
+            for batch in record(cluster, verdicts, now=started_at):
+                _count(scan, batch)
+            scan.namespaces_done = 1
+            _finish(scan)
+        # One row tells all there is to tell about scans of this Namespace; each of thousands has one every minute.
+        older = Scan.objects.filter(cluster=cluster, namespace=namespace.name, pk__lt=scan.pk)
+        older.exclude(state=Scan.State.RUNNING).delete()
+    finally:
+        _report_back(namespace, scan)
     return scan
 
 
-def _advance_handed_out(cluster: Cluster, scan: Scan) -> None:
+def _report_back(namespace: Namespace, scan: Scan) -> None:
     """Count a scanned Namespace in the cluster's scan that handed it out; the last one finishes that scan."""
-    running = Scan.objects.of_whole_cluster().filter(cluster=cluster, state=Scan.State.RUNNING, mode="namespaces")
+    parent = namespace.report_back()
+    if parent is None:
+        return
+    cluster, now = namespace.cluster, timezone.now()
+    running = Scan.objects.filter(pk=parent.pk, state=Scan.State.RUNNING)
     running.update(
         namespaces_done=F("namespaces_done") + 1,
-        **{status: F(status) + getattr(scan, status) for status in ("critical", "warning", "unknown", "ok")},
+        **{status.value: F(status.value) + getattr(scan, status) for status in Status},
     )
-    running.filter(namespaces_done__gte=F("namespaces_total")).update(state=Scan.State.DONE, finished_at=timezone.now())
+    # While Namespaces report back their cluster counts as being scanned.
+    leased = Cluster.objects.filter(pk=cluster.pk, lease_until__gt=now)
+    if running.filter(namespaces_done__gte=F("namespaces_total")).update(state=Scan.State.DONE, finished_at=now):
+        leased.update(lease_until=None)
+    else:
+        leased.update(lease_until=now + timedelta(seconds=settings.SCAN_LEASE))
 
 
 def _count(scan: Scan, batch: list[Verdict]) -> None:
-    scan.namespaces_done += len(batch)
-    for status in Status:
-        setattr(scan, status, getattr(scan, status) + sum(verdict.status is status for verdict in batch))
+    for status, count in Counter(verdict.status for verdict in batch).items():
+        setattr(scan, status, getattr(scan, status) + count)
 
 
 def _finish(scan: Scan) -> None:
     scan.state = Scan.State.DONE
     scan.finished_at = timezone.now()
-    scan.save()
+    _save_running(scan)
 
 
 @contextmanager
@@ -202,22 +270,32 @@ def _failing(scan: Scan) -> Iterator[None]:
     """A `ClusterError` becomes the outcome of `scan`; anything else is a bug: it is recorded as such and raised."""
     try:
         yield
+    except LeaseLost:
+        # Whoever took over has ended our row.
+        scan.refresh_from_db()
+        log.warning("The scan of %s took too long between two answers; another worker went on", scan.cluster)
     except api.ClusterError as error:
         _fail(scan, type(error).__name__, str(error), error.remedy)
-        log.warning("Scan of %s failed: %s", scan.cluster, error)
+        log.warning("Scan of %s failed: %s", _scope(scan), error)
     except Exception as error:
         # The text of an unforeseen exception may quote what it choked on, so only its type is kept.
-        _fail(scan, type(error).__name__, f"Credboard failed ({type(error).__name__}). The log of the worker has more.", "")
+        kind = type(error).__name__
+        _fail(scan, kind, f"Credboard failed ({kind}). The log of the worker has more.", "")
         raise
+
+
+def _scope(scan: Scan) -> str:
+    return f"{scan.cluster}, Namespace {scan.namespace}" if scan.namespace else str(scan.cluster)
 
 
 def _fail(scan: Scan, kind: str, message: str, remedy: str) -> None:
     scan.state = Scan.State.FAILED
     scan.finished_at = timezone.now()
     scan.error_kind = kind
-    scan.error = message[:1000]
-    scan.remedy = remedy[:2000]
-    scan.save()
+    scan.error = storable_text(message, 1000)
+    scan.remedy = storable_text(remedy, 2000)
+    values = {name: getattr(scan, name) for name in (*_PROGRESS, *_OUTCOME)}
+    Scan.objects.filter(pk=scan.pk, state=Scan.State.RUNNING).update(**values)
 
 
 def request_scan(namespace: Namespace, *, now: datetime | None = None) -> bool:
@@ -236,11 +314,10 @@ def request_cluster_scan(cluster: Cluster) -> bool:
 
 
 def _tell_dispatcher() -> bool:
-    from scanner.tasks import dispatch_scans  # tasks imports this module
-
     try:
-        dispatch_scans.delay()
-    except (BrokerError, OperationalError, OSError) as error:
+        # By name: the tasks are the layer above.
+        current_app.send_task("scanner.tasks.dispatch_scans")
+    except (BrokerError, OSError) as error:
         log.warning("The broker is down (%s); the scan follows when it is back", type(error).__name__)
         return False
     return True

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+from typing import Any
+
+from celery import Task, shared_task
 from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
 
 from scanner import scan
 from scanner.models import Cluster, Namespace
@@ -13,12 +16,21 @@ from scanner.models import Cluster, Namespace
 def dispatch_scans() -> None:
     """Send a task for every cluster and Namespace whose scan is due and which nobody claimed before us."""
     now = timezone.now()
-    for cluster in Cluster.objects.filter(next_scan_at__lte=now):
+    for cluster in Cluster.objects.due(now):
         if cluster.claim_scan(now=now):
-            scan_cluster.delay(cluster.pk)
+            _send(scan_cluster, cluster)
     for namespace in Namespace.objects.due(now).order_by("next_scan_at")[:5000].iterator():
         if namespace.claim_scan():
-            scan_namespace.delay(namespace.pk)
+            _send(scan_namespace, namespace)
+
+
+def _send(task: Task[Any, Any], row: Cluster | Namespace) -> None:
+    """Raises when the broker is down; `row` is due again then."""
+    try:
+        task.delay(row.pk)
+    except (BrokerError, OSError):
+        row.save(update_fields=["next_scan_at"])
+        raise
 
 
 @shared_task(ignore_result=True)

@@ -64,10 +64,14 @@ class Command(BaseCommand):
             ])  # fmt: skip
             supervisor.start("worker", [*celery, "worker", "--concurrency=2", "--loglevel=warning"])
             supervisor.start("beat", [*celery, "beat", "--loglevel=warning", "--pidfile="])
-            self.stdout.write(f"\nCredboard is at http://{host}:{port}/ and scans {_described(cluster)}. Ctrl-C stops it.")
+            self.stdout.write(
+                f"\nCredboard is at http://{host}:{port}/ and scans {_described(cluster)}. Ctrl-C stops it."
+            )
             self.stdout.flush()
             if ended := _wait(supervisor):
-                raise CommandError(f"The {ended[0]} process ended by itself (exit status {ended[1]}); see its last lines above.")
+                raise CommandError(
+                    f"The {ended[0]} process ended by itself (exit status {ended[1]}); see its last lines above."
+                )
             self.stdout.write("\nStopping…")
         self.stdout.write("Stopped.")
 
@@ -116,7 +120,8 @@ def _require_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise CommandError(
-                f"{host}:{port} cannot be used: {error.strerror}. Stop what listens there, or choose another port with --port."
+                f"{host}:{port} cannot be used: {error.strerror}. "
+                "Stop what listens there, or choose another port with --port."
             ) from error
 
 

@@ -22,15 +22,16 @@ class Command(BaseCommand):
         parser.add_argument("--kubeconfig", help="path of a kubeconfig (default: the usual places, or in-cluster)")
         parser.add_argument("--context", help="context of the kubeconfig (default: its current one)")
         parser.add_argument("--interval", type=int, help="seconds between scans (default CREDBOARD_SCAN_INTERVAL)")
-        parser.add_argument("--include", action="append", metavar="GLOB", help="only these Namespaces; may be repeated")
-        parser.add_argument("--exclude", action="append", metavar="GLOB", help="never these Namespaces; may be repeated")
+        parser.add_argument("--include", action="append", metavar="GLOB", help="only these Namespaces; repeatable")
+        parser.add_argument("--exclude", action="append", metavar="GLOB", help="never these Namespaces; repeatable")
         parser.add_argument("--selector", help="only Namespaces with these labels, as kubectl -l takes it")
         parser.add_argument("--remove", action="store_true", help="forget the cluster and what was found in it")
 
     def handle(self, *, name: str | None, remove: bool, **options: Any) -> None:
         if name is None:
             for cluster in Cluster.objects.order_by("name"):
-                self.stdout.write(f"{cluster.name}\t{cluster.context or '(current context)'}\tevery {cluster.scan_interval} s")
+                context = cluster.context or "(current context)"
+                self.stdout.write(f"{cluster.name}\t{context}\tevery {cluster.scan_interval} s")
             return
         if remove:
             deleted, _ = Cluster.objects.filter(name=name).delete()
