@@ -175,7 +175,7 @@ class CreateForm(forms.Form):
         """Drop what was typed into secret inputs; the page that comes back says so."""
         for name in self.secret_inputs:
             self.cleaned_data.pop(name, None)
-            self.fields[name].help_text = NOT_SHOWN_BACK
+            self[name].help_text = NOT_SHOWN_BACK
         data: Any = self.data
         self.data = data = data.copy()
         for name in self.secret_inputs:

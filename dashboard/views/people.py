@@ -21,7 +21,7 @@ from django.utils.decorators import method_decorator
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.forms import NewPasswordForm, OwnPasswordForm, SignInForm
 from dashboard.models import OneTimePassword
@@ -97,5 +97,6 @@ class OwnPassword(PasswordChangeView):
 
 
 @never_cache
+@require_safe
 def password_changed(request: HttpRequest) -> HttpResponse:
     return render(request, "people/password.html", {"changed": True})

@@ -1,0 +1,153 @@
+"""Every URL × every kind of person × reading and writing. A URL that is not in the table fails."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from pytest_django.fixtures import Settings
+
+from scanner import scan
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+IN_NAMESPACE = {"cluster": "prod-eu", "namespace": "team-vision"}
+CELL = {**IN_NAMESPACE, "credential": "registry/quay.io"}
+LOGIN = 302
+PEOPLE = ("anonymous", "stranger", "owner", "operator")
+
+
+@dataclass(frozen=True)
+class Row:
+    """Expected statuses for anonymous, stranger, owner and operator, of GET and of POST with `data`."""
+
+    get: tuple[int, int, int, int]
+    post: tuple[int, int, int, int]
+    kwargs: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+
+
+TABLE = {
+    "matrix": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "namespace": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 405, 405, 405), kwargs=IN_NAMESPACE),
+    "cell": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 405, 405, 405), kwargs=CELL),
+    "scan-namespace": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 404, 302, 302), kwargs=IN_NAMESPACE),
+    "scan-now": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 403, 403, 302), kwargs={"cluster": "prod-eu"}),
+    "create": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 422, 422), kwargs=CELL),
+    "created": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 200, 200), kwargs=CELL),
+    "audit": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "login": Row(get=(200, 302, 302, 302), post=(200, 302, 302, 302)),
+    "new_password": Row(get=(LOGIN, 302, 302, 302), post=(LOGIN, 302, 302, 302)),
+    "logout": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 302, 302, 302)),
+    "password": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 200, 200, 200)),
+    "password_changed": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "healthz": Row(get=(200, 200, 200, 200), post=(405, 405, 405, 405)),
+    "readyz": Row(get=(200, 200, 200, 200), post=(405, 405, 405, 405)),
+}
+ABOUT_A_NAMESPACE = [name for name, row in TABLE.items() if "namespace" in row.kwargs]
+
+
+def names(resolver: URLResolver | None = None) -> list[str]:
+    """The names of all URL patterns; "?" and the route for one without."""
+    found: list[str] = []
+    for entry in (resolver or get_resolver()).url_patterns:
+        if isinstance(entry, URLResolver):
+            found += names(entry)
+        elif isinstance(entry, URLPattern):
+            found.append(entry.name or f"? {entry.pattern}")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    monkeypatch.setattr(scan, "_tell_dispatcher", lambda: True)
+    cluster = factories.cluster("prod-eu")
+    factories.namespace(
+        cluster,
+        "team-vision",
+        owners=("owner",),
+        cells={"registry/quay.io": "critical missing"},
+        service_accounts=["default"],
+    )
+
+
+def client_of(person: str) -> Client:
+    client = Client()
+    if person != "anonymous":
+        user = User.objects.create_user(
+            username=person, is_staff=person == "operator", password="correct horse battery"
+        )
+        client.force_login(user)
+    return client
+
+
+def test_every_url_is_in_the_table() -> None:
+    assert sorted(names()) == sorted(TABLE)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("name", TABLE)
+def test_each_person_gets_what_the_table_says(name: str, person: str, method: str) -> None:
+    row = TABLE[name]
+    client = client_of(person)
+
+    response = getattr(client, method)(reverse(name, kwargs=row.kwargs), row.data if method == "post" else {})
+
+    expected = getattr(row, method)[PEOPLE.index(person)]
+    assert response.status_code == expected
+    if person == "anonymous" and expected == LOGIN and name not in ("logout", "login"):
+        assert response.headers["Location"].startswith("/sign-in/")
+
+
+def body(response: Any) -> str:
+    """Without what differs from one answer to the next to the same question."""
+    text = response.content.decode()
+    text = re.sub(r'(csrfmiddlewaretoken" value="|X-CSRFToken": ")[^"]+', r"\1", text)
+    text = re.sub(r'nonce="[^"]+"', "", text)
+    return re.sub(r'data-now="[^"]+"|<time.*?</time>', "", text)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("name", ABOUT_A_NAMESPACE)
+def test_a_hidden_namespace_answers_exactly_as_a_missing_one(name: str, method: str) -> None:
+    client = client_of("stranger")
+    hidden = TABLE[name].kwargs
+
+    answers = [
+        getattr(client, method)(reverse(name, kwargs=kwargs))
+        for kwargs in (hidden, {**hidden, "namespace": "no-such"}, {**hidden, "cluster": "no-such"})
+    ]
+
+    assert len({answer.status_code for answer in answers}) == 1
+    assert len({body(answer) for answer in answers}) == 1
+    assert len({tuple(sorted(answer.headers.items())) for answer in map(without_length, answers)}) == 1
+
+
+def without_length(response: Any) -> Any:
+    # The CSP header has a nonce; the length is that of the token, which is masked anew each time.
+    for header in ("Content-Security-Policy", "Content-Length", "Set-Cookie"):
+        response.headers.pop(header, None)
+    return response
+
+
+def test_a_stranger_sees_no_name_of_any_namespace() -> None:
+    client = client_of("stranger")
+
+    for name in ("matrix", "audit"):
+        assert "team-vision" not in client.get(reverse(name)).content.decode()
+
+
+def test_writing_needs_the_token_of_the_form() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(User.objects.create_user(username="owner"))
+
+    for name in ("create", "created", "scan-namespace", "logout", "password"):
+        assert client.post(reverse(name, kwargs=TABLE[name].kwargs)).status_code == 403
