@@ -36,6 +36,10 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "That user name and password do not go together. Both are case-sensitive.",
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "User name"
+
     @sensitive_variables()
     def clean(self) -> dict[str, Any]:
         username = self.cleaned_data.get("username")
@@ -102,7 +106,7 @@ class CreateForm(forms.Form):
     )
     how = forms.ChoiceField(
         label="Credential",
-        choices=[(LOGIN, "User name and password"), (PASTE, "Paste a config.json")],
+        choices=[(LOGIN, "User name and password"), (PASTE, "Paste config.json")],
         widget=forms.RadioSelect,
         initial=LOGIN,
     )

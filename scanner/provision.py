@@ -56,15 +56,18 @@ DEFINITE: Final = (
 class Refusal(Exception):
     """Nothing was created (or all of it was undone), and why. `field` is the input that it concerns: "name", "data",
     "service_accounts", or "" for none of them; `remedy` says what to do, often as kubectl commands; `conflict` is true
-    when the name is taken. If something was left behind, `message` says what and `remedy` holds the commands that
-    remove it."""
+    when the name is taken. With `left_behind` something remains: `message` says what, and `remedy` holds the commands
+    that remove it."""
 
-    def __init__(self, message: str, *, field: str = "", remedy: str = "", conflict: bool = False) -> None:
+    def __init__(
+        self, message: str, *, field: str = "", remedy: str = "", conflict: bool = False, left_behind: bool = False
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
         self.remedy = remedy
         self.conflict = conflict
+        self.left_behind = left_behind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,24 +309,27 @@ def _undo(
         left.append(secret_left)
         commands.append(_kubectl("delete", "secret", plan.name, namespace=namespace.name))
     changed = bool(done.uid or done.linked)
+    told = cause.message if cause.message.endswith((".", "!", "?", "…")) else f"{cause.message}."
     restarted = f" Pods already deleted: {', '.join(done.restarted)}." if done.restarted else ""
     if left:
         entry.outcome = AuditEntry.Outcome.FAILED
-        message = f"{cause.message} Undoing failed too. Left behind: {'; '.join(left)}.{restarted}"
+        message = f"{told} Undoing failed too. Left behind: {'; '.join(left)}.{restarted}"
         remedy = "\n".join(commands)
     elif changed:
         entry.outcome = AuditEntry.Outcome.UNDONE
-        message = f"{cause.message} Everything was undone: there is no Secret {plan.name} from this attempt.{restarted}"
+        message = f"{told} Everything was undone: there is no Secret {plan.name} from this attempt.{restarted}"
         remedy = cause.remedy
     else:
         entry.outcome = AuditEntry.Outcome.FAILED
-        message = f"{cause.message} Nothing was created."
+        message = f"{told} Nothing was created."
         remedy = cause.remedy
     entry.message = message[:1000]
     entry.details = {**entry.details, "left": left, "restarted": done.restarted}
     entry.save()
     log.warning("Creating a pull Secret in %s failed (%s): %s", namespace, type(failed).__name__, entry.outcome)
-    return Refusal(message, field="" if left else cause.field, remedy=remedy, conflict=cause.conflict)
+    return Refusal(
+        message, field="" if left else cause.field, remedy=remedy, conflict=cause.conflict, left_behind=bool(left)
+    )
 
 
 def _unlink(connection: api.Cluster, namespace: str, plan: Plan, done: _Done) -> tuple[list[str], list[str]]:
