@@ -69,7 +69,7 @@ def _measure() -> None:
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    client = Client()
+    client = Client(headers={"host": "127.0.0.1"})
     client.force_login(User.objects.create_user("bench", is_staff=True))
     print(f"\nMatrix page, {NAMESPACES:,} namespaces × {CREDENTIALS} credentials")
     for label, url in (("first page", "/"), ("filtered by text", "/?q=team-07"), ("page 100", "/?page=100")):
