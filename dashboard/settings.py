@@ -151,6 +151,8 @@ CONTENT_SECURITY_POLICY = {
 # Work in the background. The database is the truth about what is due; the broker only carries ids.
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
 SCAN_INTERVAL = env.integer("CREDBOARD_SCAN_INTERVAL", 60, minimum=5, maximum=86_400)  # seconds
+# Seconds that an API server may be silent in the middle of an answer.
+API_TIMEOUT = env.integer("CREDBOARD_API_TIMEOUT", 30, minimum=1, maximum=600)
 # Seconds that a scanning worker may be silent before another one takes its cluster over. Longer than an API server may
 # take to answer, all tries counted, or a slow scan is taken over while it works.
 SCAN_LEASE = env.integer("CREDBOARD_SCAN_LEASE", 120, minimum=2, maximum=3_600)

@@ -16,6 +16,7 @@ from django.db.models.functions import Cast, TruncDate
 from django.utils import timezone
 
 from scanner.check import Status, rank
+from scanner.credential import label_of
 
 #: A namespace whose last good scan is older than this many intervals is unknown, whatever it was then.
 STALE_AFTER_INTERVALS = 2
@@ -321,7 +322,7 @@ class Namespace(models.Model):
 
     def report_back(self) -> Scan | None:
         """The scan that handed this Namespace out, told to one caller only; None for all others."""
-        scan = Scan.objects.filter(pk=Namespace.objects.filter(pk=self.pk).values("handed_out_by")).first()
+        scan = Scan.objects.filter(pk__in=Namespace.objects.filter(pk=self.pk).values("handed_out_by")).first()
         told = Namespace.objects.filter(pk=self.pk, handed_out_by=scan).update(handed_out_by=None) if scan else 0
         return scan if told else None
 
@@ -361,7 +362,7 @@ class Credential(models.Model):
 
     @property
     def label(self) -> str:
-        return self.slug.partition("/")[2] or self.slug.upper()
+        return label_of(self.slug)
 
 
 class CellQuerySet(models.QuerySet["Cell"]):

@@ -82,7 +82,9 @@ def fingerprint() -> Fingerprint:
 
 def connect(cluster: Cluster) -> api.Cluster:
     """Raises `cluster.BadConfiguration` when the kubeconfig of `cluster` is no use."""
-    return api.Cluster.from_kubeconfig(cluster.kubeconfig or None, cluster.context or None)
+    return api.Cluster.from_kubeconfig(
+        cluster.kubeconfig or None, cluster.context or None, read_timeout=settings.API_TIMEOUT
+    )
 
 
 def scan_cluster(cluster: Cluster) -> Scan | None:
@@ -191,14 +193,15 @@ def _names(cluster: Cluster, connection: api.Cluster, refusal: api.ClusterWideFo
     """The Namespaces to scan one by one. Raises Forbidden where it is not known which there are."""
     try:
         return sorted(connection.namespace_names(label_selector=cluster.label_selector))
-    except api.Forbidden:
+    except api.Forbidden as error:
         # Without the right to list Namespaces, those that `include` spells out can still be read.
         plain = sorted(name for name in cluster.include if not set(name) & set("*?["))
         if plain:
             return plain
         why = f"{refusal} Nor may it list the Namespaces themselves. Grant that, or name those to scan one by one"
         example = f"manage.py cluster {cluster.name} --include NAMESPACE"
-        raise api.Forbidden(f"{why} ({example}).", ask=refusal.ask, grant=refusal.grant) from None
+        remedy = refusal.remedy or error.remedy
+        raise api.Forbidden(f"{why} ({example}).", ask=refusal.ask, grant=refusal.grant, remedy=remedy) from None
 
 
 def is_selected(name: str, include: list[str], exclude: list[str]) -> bool:
