@@ -27,6 +27,8 @@ KIND: Final = "docker-registry"
 
 #: How often a page asks whether the rescan is back, a second apart, before it says that this takes too long.
 MOST_POLLS: Final = 60
+#: While a rescanned cell is not well yet, the matrix is redrawn with every fifth poll only.
+NEWS_EVERY: Final = 5
 #: Pods need a moment to start again, so a cell that is not well yet is looked at once more after so long.
 LOOK_AGAIN: Final = timedelta(seconds=4)
 
@@ -93,7 +95,7 @@ class CreatePage:
     def secret_type(self) -> str:
         return self.kind.creates
 
-    @sensitive_variables("data", "built")
+    @sensitive_variables()
     def submit(self, data: Any, user: Any) -> Created | None:
         """Do what the form says; None when it shows why not."""
         form = self.form = self._form(data)
@@ -161,6 +163,11 @@ class CreatedPage:
     @property
     def is_waiting(self) -> bool:
         return not self.is_well and self.polls < MOST_POLLS
+
+    @property
+    def has_news(self) -> bool:
+        """True when the matrix behind the drawer should look again."""
+        return self.is_well or (self.is_rescanned and self.polls % NEWS_EVERY == 1)
 
     @property
     def poll_url(self) -> str:

@@ -44,4 +44,4 @@ def created(request: HttpRequest, cluster: str, namespace: str, credential: str)
         return render(request, "create/created.html", {"page": page})
     page.look_again()
     response = render(request, "create/created.html#status", {"page": page})
-    return trigger_client_event(response, "cell-changed", {}) if page.is_rescanned else response
+    return trigger_client_event(response, "cell-changed", {}) if page.has_news else response

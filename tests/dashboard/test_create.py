@@ -126,7 +126,7 @@ class TestTheForm:
         assert inputs.values["password"] == [""]
         assert inputs.ticked["service_accounts"] == ["default-editor"]
         assert inputs.ticked["how"] == ["login"]
-        assert "4 waiting Pods" in inputs.text
+        assert "4 Pods wait for an image" in inputs.text
         assert response.headers["Cache-Control"].find("no-store") >= 0
 
     def test_it_comes_as_code_with_placeholders(self, operator: Client, namespace: Namespace) -> None:
