@@ -18,8 +18,30 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from scanner import raw
+from scanner.form import Form
 
-ExpirySource = Literal["", "x509", "jwt", "ecr", "declared"]
+#: Where an end is written: in a certificate, a JWT, an ECR password, the annotation; in a kubeconfig or keystore;
+#: beside the credential by External Secrets; in a bootstrap token; in a label of the token controller ("invalidated").
+#: "derived": nowhere, it is the time of the last write and the lifetime of such credentials.
+ExpirySource = Literal[
+    "",
+    "x509",
+    "jwt",
+    "ecr",
+    "declared",
+    "kubeconfig",
+    "pkcs12",
+    "jks",
+    "external-secrets",
+    "bootstrap",
+    "invalidated",
+    "derived",
+]
+#: How sure an end is. "derived": worked out from the last write; "guess": from the creation, the last write is
+#: not known.
+Confidence = Literal["", "read", "declared", "derived", "guess"]
+#: What is wrong with a credential whose end is not the matter, in words for checks.
+Fault = Literal["", "key-mismatch", "incomplete-chain", "no-session-token"]
 DECLARED_EXPIRY: Final = "credboard.dev/expires-at"
 SHORT_LIFETIME: Final = timedelta(days=2)
 #: In `CredentialKind.secret_types`: Secrets of every type are shown to the kind.
@@ -38,6 +60,10 @@ class ParsedCredential:
     have equal fingerprints within one installation, and nothing can be computed back from it. `issued_at` is known of
     some tokens only; with it a token of hours can be told from one of years. `flaw` says in words what is odd about
     a credential that could be read.
+
+    `identity` is what `scanner.password.identify` takes it for ("harbor_robot", "k8s_bound_sa_token"), "" where that
+    is not asked. `intended_end` is when a token was meant to be replaced although it is accepted for longer
+    (`warnafter` of bound ServiceAccount tokens). `renewed_by` names what renews the Secret, "" when nothing is seen to.
     """
 
     kind: str
@@ -50,6 +76,20 @@ class ParsedCredential:
     never_expires: bool = False
     fingerprint: str = ""
     flaw: str = ""
+    identity: str = ""
+    intended_end: datetime | None = None
+    fault: Fault = ""
+    renewed_by: str = ""
+    is_guess: bool = False
+
+    @property
+    def confidence(self) -> Confidence:
+        """How sure `expires_at` is; "" when no end is known."""
+        if self.expires_at is None:
+            return ""
+        if self.expiry_source == "derived":
+            return "guess" if self.is_guess else "derived"
+        return "declared" if self.expiry_source == "declared" else "read"
 
     @property
     def is_short_lived(self) -> bool:
@@ -111,7 +151,8 @@ Builder = Callable[[Mapping[str, str]], dict[str, bytes]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialKind:
     """A way of being a credential. `secret_types` are the Secret types it reads; a Secret is shown to every kind of its
-    type (`ANY_TYPE`: of all). `build` turns field values into Secret data and raises `Unparsable` with words for the
+    type (`ANY_TYPE`: of all), if one of its values may be of one of the `forms` (all are when there are none: see
+    `scanner.form`). `build` turns field values into Secret data and raises `Unparsable` with words for the
     person who typed."""
 
     slug: str
@@ -121,6 +162,7 @@ class CredentialKind:
     fields: tuple[Field, ...] = ()
     creates: str = ""
     build: Builder | None = None
+    forms: frozenset[Form] = frozenset()
 
 
 _kinds: dict[str, CredentialKind] = {}
@@ -134,6 +176,7 @@ def credential_kind(
     fields: tuple[Field, ...] = (),
     creates: str = "",
     build: Builder | None = None,
+    forms: Iterable[Form] = (),
 ) -> Callable[[Reader], Reader]:
     """Register the decorated reader as a credential kind. A slug can be taken once."""
 
@@ -148,6 +191,7 @@ def credential_kind(
             fields=fields,
             creates=creates,
             build=build,
+            forms=frozenset(forms),
         )
         return read
 

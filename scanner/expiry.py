@@ -22,6 +22,8 @@ from scanner.credential import DECLARED_EXPIRY, ParsedCredential, Unparsable
 MAX_TOKEN_BYTES: Final = 64 * 1024
 #: Beyond this a NumericDate is almost surely in milliseconds (it would be a day after 2286).
 _LAST_SECOND: Final = 9_999_999_999
+#: Of ServiceAccount tokens that the token controller puts into Secrets; bound ones name the cluster's own issuer.
+LEGACY_ISSUER: Final = "kubernetes/serviceaccount"
 ECR_LIFETIME: Final = timedelta(hours=12)
 MILLISECONDS: Final = (
     "the token's exp lies after the year 2286, so it is probably in milliseconds; it is not taken as an expiry"
@@ -32,7 +34,9 @@ MILLISECONDS: Final = (
 class Token:
     """What a JWT claims. `expires_at` None with an empty `flaw`: it claims to have no end (RFC 7519, 4.1.4).
 
-    `flaw` says why a claimed expiry was not taken.
+    `flaw` says why a claimed expiry was not taken. `issued_at` is iat, else nbf. `is_bound` and `is_legacy` tell the
+    two kinds of Kubernetes ServiceAccount tokens; `intended_end` is the `warnafter` of a bound one, which the API
+    server goes on to accept for a year for the sake of clients that do not read it again.
     """
 
     audience: str = ""
@@ -40,13 +44,18 @@ class Token:
     expires_at: datetime | None = None
     issued_at: datetime | None = None
     flaw: str = ""
+    is_bound: bool = False
+    is_legacy: bool = False
+    intended_end: datetime | None = None
 
 
 class _Claims(msgspec.Struct, gc=False):
     exp: Any = None
     iat: Any = None
+    nbf: Any = None
     aud: Any = None
     iss: Any = None
+    kubernetes: Any = msgspec.field(default=None, name="kubernetes.io")
 
 
 class _Header(msgspec.Struct, gc=False):
@@ -89,13 +98,17 @@ def read_token(value: bytes) -> Token | None:
     if claims.exp is not None and expires_at is None:
         is_number = isinstance(claims.exp, int | float) and not isinstance(claims.exp, bool)
         flaw = MILLISECONDS if is_number else "the token's exp is not a number, so when it ends is not known"
+    kubernetes = claims.kubernetes if isinstance(claims.kubernetes, dict) else None
     audience = claims.aud[0] if isinstance(claims.aud, list) and claims.aud else claims.aud
     return Token(
         audience=audience if isinstance(audience, str) else "",
         issuer=claims.iss if isinstance(claims.iss, str) else "",
         expires_at=expires_at,
-        issued_at=_numeric_date(claims.iat),
+        issued_at=_numeric_date(claims.iat) or _numeric_date(claims.nbf),
         flaw=flaw,
+        is_bound=kubernetes is not None,
+        is_legacy=claims.iss == LEGACY_ISSUER,
+        intended_end=_numeric_date(kubernetes.get("warnafter")) if kubernetes else None,
     )
 
 
@@ -153,6 +166,12 @@ def limit_expiry(credential: ParsedCredential, annotations: Mapping[str, str] | 
     if declared is None or (credential.expires_at is not None and credential.expires_at <= declared):
         return credential
     return replace(credential, expires_at=declared, expiry_source="declared", issued_at=None, never_expires=False)
+
+
+def unix_time(text: bytes) -> datetime | None:
+    """Unix seconds as text, as External Secrets' generators write them; None for anything else."""
+    text = text.strip() if len(text) < 100 else b""
+    return _numeric_date(int(text)) if text.isdigit() and len(text) <= 10 else None
 
 
 def _base64url(part: bytes) -> bytes:

@@ -27,6 +27,21 @@ class OwnerReference(Raw, frozen=True, kw_only=True):
     controller: bool | None = None
 
 
+class Owned(Raw, frozen=True, kw_only=True):
+    """Stands for whatever an object holds there."""
+
+
+class OwnedFields(Raw, frozen=True, kw_only=True):
+    """The fields that a manager owns; of a Secret its `data` matters."""
+
+    data: Owned | None = msgspec.field(default=None, name="f:data")
+
+
+class ManagedFields(Raw, frozen=True, kw_only=True):
+    time: datetime | None = None
+    fields_v1: OwnedFields | None = msgspec.field(default=None, name="fieldsV1")
+
+
 class ObjectMeta(Raw, frozen=True, kw_only=True):
     name: str = ""
     namespace: str = ""
@@ -36,6 +51,7 @@ class ObjectMeta(Raw, frozen=True, kw_only=True):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[OwnerReference] | None = None
+    managed_fields: list[ManagedFields] | None = None
 
 
 class NamespaceStatus(Raw, frozen=True, kw_only=True):

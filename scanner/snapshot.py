@@ -26,8 +26,12 @@ from scanner.credential import (
     Unparsable,
     credential_kinds,
 )
+from scanner.credentials.service_account_token import LAST_USED
+from scanner.credentials.service_account_token import TYPE as SERVICE_ACCOUNT_TOKEN
 from scanner.docker_config import DATA_KEYS, MalformedPullSecret, parse_entries
 from scanner.elsewhere import Elsewhere, Place
+from scanner.form import forms_of
+from scanner.renewal import completed
 
 __all__ = [
     "Container",
@@ -91,6 +95,7 @@ class Secret:
     type: str
     keys: frozenset[str]
     created_at: datetime | None = None
+    last_used_on: str = ""
     credentials: tuple[ParsedCredential, ...] = ()
     entries: tuple[PullEntry, ...] = ()
     malformed: str = ""
@@ -253,7 +258,8 @@ def _secret(secret: raw.Secret, fingerprint: Fingerprint) -> Secret:
         type=secret.type,
         keys=frozenset(secret.data or ()),
         created_at=secret.metadata.creation_timestamp,
-        credentials=credentials,
+        last_used_on=(secret.metadata.labels or {}).get(LAST_USED, "") if secret.type == SERVICE_ACCOUNT_TOKEN else "",
+        credentials=tuple([completed(one, secret.metadata) for one in credentials]) if credentials else (),
         entries=entries,
         malformed=malformed,
         unparsable=unparsable,
@@ -267,7 +273,10 @@ def _credentials(
     unparsable: list[Unread] = []
     # A type that is made up for one Secret must not fill the cache of kinds.
     kinds = _kinds_of_type(secret.type if secret.type in _KNOWN_TYPES else "")
+    forms = forms_of(secret.data)
     for kind in kinds:
+        if kind.forms and kind.forms.isdisjoint(forms):
+            continue
         try:
             credentials += kind.read(secret, fingerprint)
         except Unparsable as error:

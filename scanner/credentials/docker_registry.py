@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
@@ -21,6 +20,7 @@ from scanner.credential import (
 )
 from scanner.docker_config import DATA_KEYS, DOCKER_CONFIG_JSON, Entry, MalformedPullSecret, parse_entries
 from scanner.expiry import ECR_LIFETIME, limit_expiry, read_ecr_password, read_token
+from scanner.password import identify
 from scanner.registry_key import DOCKER_HUB_KEY, url_matches
 
 FIELDS: Final = (
@@ -49,9 +49,6 @@ FIELDS: Final = (
 )
 #: What `encoding/json` of Go escapes inside strings and Python does not.
 _GO_ESCAPES: Final = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
-_ECR_HOST: Final = re.compile(
-    r"(\d{12}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?|public\.ecr\.aws)(:\d+)?", re.ASCII
-)
 
 
 def registry_of_key(key: str) -> str:
@@ -151,12 +148,13 @@ def _credential(entry: Entry, key: str, fingerprint: Fingerprint) -> ParsedCrede
     expires_at: datetime | None = None
     issued_at: datetime | None = None
     source: ExpirySource = ""
-    flaw = _flaw(entry, registry)
+    identity = identify(entry.password, entry.username, registry).kind
+    flaw = _flaw(entry, registry, identity)
     token = read_token(entry.password.encode()) if entry.password.startswith("e") else None
     if token is not None:
         expires_at, issued_at, flaw = token.expires_at, token.issued_at, token.flaw or flaw
         source = "jwt" if expires_at else ""
-    elif entry.username == "AWS" and _ECR_HOST.fullmatch(registry):
+    elif identity in ("ecr_private", "ecr_public"):
         expires_at = read_ecr_password(entry.password)
         if expires_at:
             issued_at, source = expires_at - ECR_LIFETIME, "ecr"
@@ -168,12 +166,15 @@ def _credential(entry: Entry, key: str, fingerprint: Fingerprint) -> ParsedCrede
         expires_at=expires_at,
         expiry_source=source,
         issued_at=issued_at,
+        never_expires=token is not None and token.expires_at is None and not token.flaw,
         fingerprint=fingerprint(entry.username, entry.password),
         flaw=flaw,
+        identity="" if identity == "opaque" else identity,
+        intended_end=token.intended_end if token else None,
     )
 
 
-def _flaw(entry: Entry, registry: str) -> str:
+def _flaw(entry: Entry, registry: str, identity: str) -> str:
     """What is wrong with an entry that the kubelet takes all the same."""
     if entry.anonymous:
         if entry.ignored_fields:
@@ -183,4 +184,6 @@ def _flaw(entry: Entry, registry: str) -> str:
         return "the key is base64 although the user name is _json_key; _json_key_base64 is the one for that"
     if entry.username == "robot" and registry != "docker.io":
         return "the user name is just robot: a shell may have eaten the part after the $ of a Harbor robot account"
+    if identity == "suspect_harbor_robot_shell_eaten":
+        return "a shell may have eaten the part after the $ of a Harbor robot account from the user name"
     return ""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from scanner import raw
 from scanner.credential import Fingerprint, ParsedCredential, column, credential_kind
 from scanner.expiry import Token, looks_like_token, read_token
-
-#: Keys of one Secret that are looked at. Nobody keeps more tokens in one.
-MAX_KEYS: Final = 200
-_LEGACY_ISSUER: Final = "kubernetes/serviceaccount"
+from scanner.form import MAX_KEYS
+from scanner.password import identify
 
 
-@credential_kind("opaque-jwt", "Token", secret_types=["Opaque"])
+@credential_kind("opaque-jwt", "Token", secret_types=["Opaque"], forms=["token"])
 def read(secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredential]:
     """One credential for each value that is a JWT in compact form."""
     for _, (key, value) in zip(range(MAX_KEYS), (secret.data or {}).items(), strict=False):
@@ -29,12 +26,14 @@ def read(secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredent
                 never_expires=token.expires_at is None and not token.flaw,
                 fingerprint=fingerprint(value.strip()),
                 flaw=token.flaw,
+                identity=identify(value.decode("ascii", "replace")).kind,
+                intended_end=token.intended_end,
             )
 
 
 def _name(token: Token, key: str) -> str:
     """What the token is for: its audience, else the host of its issuer, else the data key."""
-    if token.issuer == _LEGACY_ISSUER:
+    if token.is_legacy:
         return "kubernetes"
     return _host(token.audience) or _host(token.issuer) or key
 

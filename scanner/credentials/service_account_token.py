@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from scanner import raw
@@ -10,6 +12,8 @@ from scanner.credential import Fingerprint, ParsedCredential, Unparsable, creden
 from scanner.expiry import limit_expiry, read_token
 
 COLUMN: Final = "token/kubernetes"
+INVALID_SINCE: Final = "kubernetes.io/legacy-token-invalid-since"
+LAST_USED: Final = "kubernetes.io/legacy-token-last-used"
 TYPE: Final = "kubernetes.io/service-account-token"
 
 
@@ -32,5 +36,21 @@ def read(secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredent
         never_expires=token.expires_at is None and not token.flaw,
         fingerprint=fingerprint(value),
         flaw=token.flaw,
+        identity="k8s_bound_sa_token" if token.is_bound else "k8s_legacy_sa_secret",
+        intended_end=token.intended_end,
     )
+    invalid_since = _invalid_since(secret.metadata.labels)
+    if invalid_since is not None and credential.never_expires:
+        credential = replace(
+            credential, expires_at=invalid_since, expiry_source="invalidated", issued_at=None, never_expires=False
+        )
     yield limit_expiry(credential, secret.metadata.annotations)
+
+
+def _invalid_since(labels: Mapping[str, str] | None) -> datetime | None:
+    """The day since which the API server refuses a token that was not used for a year (legacy-token-cleaner)."""
+    text = (labels or {}).get(INVALID_SINCE, "")
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) if len(text) == 10 else None
+    except ValueError:
+        return None

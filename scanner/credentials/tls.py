@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from functools import lru_cache
 from typing import Final
 
-from cryptography import x509
-
 from scanner import raw
-from scanner.credential import Field, Fingerprint, ParsedCredential, Unparsable, credential_kind
+from scanner.credential import Fault, Field, Fingerprint, ParsedCredential, Unparsable, credential_kind
 from scanner.expiry import limit_expiry
+from scanner.pem import (
+    MAX_AUTHORITIES,
+    MAX_CERTIFICATES,
+    BadCertificates,
+    Certificate,
+    first_to_end,
+    lacks_intermediate,
+    last_to_end,
+    public_half,
+    read_pem,
+)
 
 COLUMN: Final = "tls"
 TYPE: Final = "kubernetes.io/tls"
-#: No server sends chains of more; a file with more is a bundle of authorities or an attack on the reader.
-MAX_CERTIFICATES: Final = 100
-#: The API server keeps no larger Secret.
-MAX_BYTES: Final = 1024 * 1024
-_BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
-_END: Final = b"-----END CERTIFICATE-----"
 
 FIELDS: Final = (
     Field(
@@ -41,51 +42,68 @@ def build(values: Mapping[str, str]) -> dict[str, bytes]:
         chain, private = certificate.encode(), key.encode()
     except UnicodeEncodeError:
         raise Unparsable("The text holds characters that are not valid Unicode.") from None
-    _read_chain(chain)
+    _read("tls.crt", chain, at_most=MAX_CERTIFICATES)
     return {"tls.crt": chain, "tls.key": private}
 
 
 @credential_kind("tls", "TLS certificate", secret_types=[TYPE], fields=FIELDS, creates=TYPE, build=build)
 def read(secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredential]:
-    """One credential, ending with the first certificate of the chain that ends: from then on clients refuse it."""
-    chain = (secret.data or {}).get("tls.crt", b"")
-    expires_at, issued_at = _read_chain(chain)
+    """The chain in `tls.crt`, ending with the first certificate of it that ends: from then on clients refuse it; and
+    the authorities in `ca.crt`, ending with the last of them."""
+    data = secret.data or {}
+    chain = _read("tls.crt", data.get("tls.crt", b""), at_most=MAX_CERTIFICATES)
+    authorities: tuple[Certificate, ...] = ()
+    broken: Unparsable | None = None
+    if data.get("ca.crt", b"").strip():
+        try:
+            authorities = _read("ca.crt", data["ca.crt"], at_most=MAX_AUTHORITIES)
+        except Unparsable as error:
+            broken = error
+    fault, flaw = _compare(chain, data.get("tls.key", b""), authorities)
+    first = first_to_end(chain)
     credential = ParsedCredential(
         kind="tls",
         credential=COLUMN,
         part="tls.crt",
-        expires_at=expires_at,
+        expires_at=first.expires_at,
         expiry_source="x509",
-        issued_at=issued_at,
-        fingerprint=fingerprint(chain),
+        issued_at=first.not_before,
+        fingerprint=fingerprint(data["tls.crt"]),
+        fault=fault,
+        flaw=flaw,
     )
     yield limit_expiry(credential, secret.metadata.annotations)
+    if authorities:
+        last = last_to_end(authorities)
+        yield ParsedCredential(
+            kind="tls",
+            credential=COLUMN,
+            part="ca.crt",
+            expires_at=last.expires_at,
+            expiry_source="x509",
+            issued_at=last.not_before,
+            fingerprint=fingerprint(data["ca.crt"]),
+        )
+    if broken is not None:
+        raise broken
 
 
-def _read_chain(chain: bytes) -> tuple[datetime, datetime]:
-    """(earliest notAfter, that certificate's notBefore), both UTC. Raises `Unparsable`."""
-    if not chain.strip():
-        raise Unparsable("tls.crt is empty", credential=COLUMN)
-    if len(chain) > MAX_BYTES:
-        raise Unparsable("tls.crt is larger than a Secret can be", credential=COLUMN)
-    blocks = chain.count(_BEGIN)
-    if blocks == 0:
-        raise Unparsable("tls.crt holds no PEM certificate", credential=COLUMN)
-    if blocks > MAX_CERTIFICATES:
-        raise Unparsable(f"tls.crt holds {blocks} certificates, more than any chain has", credential=COLUMN)
-    ends = [_validity(block[: block.index(_END)]) if _END in block else None for block in chain.split(_BEGIN)[1:]]
-    if None in ends:
-        bad = ends.index(None) + 1
-        raise Unparsable(f"certificate {bad} of {blocks} in tls.crt cannot be read", credential=COLUMN)
-    return min(end for end in ends if end is not None)
-
-
-# Certificates are public, and the same chain lies in many namespaces: a wildcard certificate, an authority.
-@lru_cache(maxsize=2048)
-def _validity(body: bytes) -> tuple[datetime, datetime] | None:
-    """(notAfter, notBefore) of one PEM body; None when it is no certificate."""
+def _read(name: str, value: bytes, *, at_most: int) -> tuple[Certificate, ...]:
+    """Raises `Unparsable`."""
     try:
-        certificate = x509.load_pem_x509_certificate(_BEGIN + body + _END)
-        return certificate.not_valid_after_utc, certificate.not_valid_before_utc
-    except ValueError:
-        return None
+        return read_pem(value, at_most=at_most)
+    except BadCertificates as error:
+        words = f"{name} {error}"
+    raise Unparsable(words, credential=COLUMN)
+
+
+def _compare(chain: tuple[Certificate, ...], key: bytes, authorities: tuple[Certificate, ...]) -> tuple[Fault, str]:
+    """What is wrong with key and chain, as servers see it: the first certificate is the one that they present
+    (`crypto/tls.X509KeyPair` of Go, `ssl_certificate` of nginx). An empty key is nobody's mistake to tell."""
+    if key.strip():
+        public = public_half(key)
+        if public is None:
+            return "", "tls.key cannot be read as a private key without a pass phrase"
+        if chain[0].public_key and public != chain[0].public_key:
+            return "key-mismatch", ""
+    return ("incomplete-chain" if lacks_intermediate(chain, authorities) else ""), ""
