@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scanner.check import Status, rank
+from scanner.columns import label_of
 
 #: Without one of these in a Namespace, the absence of a cell says nothing.
 ESSENTIAL: Final = frozenset({"secrets", "pods", "serviceaccounts"})
@@ -22,6 +23,7 @@ KINDS: Final[Mapping[str, str]] = {
     "storage": "Storage",
     "tls": "Certificate",
     "secret": "Secret",
+    "secrets": "Secret",
 }
 
 #: Reasons that a new pull Secret, made here, puts right.
@@ -54,15 +56,16 @@ class NamespaceRow:
     unreadable: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class CellRow:
+    """A cell as stored; `namespace` is the pk."""
+
     namespace: int
     credential: str
     status: str
     reason: str
     expires_at: datetime | None = None
     pod_count: int = 0
-    verified: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +148,7 @@ def build_columns(counts: Iterable[ColumnCount]) -> tuple[Column, ...]:
             Column(
                 credential=slug,
                 kind=kind_of(slug),
-                label=slug.partition("/")[2] or slug.upper(),
+                label=label_of(slug),
                 worst=bad,
                 hurt=0 if bad is Status.OK else tally[bad],
             )

@@ -86,6 +86,8 @@ class MatrixPage:
 
     @cached_property
     def _counts(self) -> list[Any]:
+        if is_operator(self._user) and self._tallied["any_stale"] == 0:
+            return list(Cell.objects.counts_of_all(self.cluster))
         return list(Cell.objects.counts(self._visible, cluster=self.cluster, now=self._now))
 
     @cached_property
@@ -121,15 +123,28 @@ class MatrixPage:
 
     @cached_property
     def _tallied(self) -> dict[str, int]:
-        return self._matching.tallies()
+        return self._matching.tallies(self.cluster, now=self._now)
 
     @property
     def total(self) -> int:
         return sum(self._tallied[status] for status in STATUSES)
 
     @property
-    def critical(self) -> int:
-        return self._tallied[Status.CRITICAL]
+    def headline(self) -> str:
+        """How the Namespaces stand. What is unknown is never called well."""
+        if not self.total and self.filters.active:
+            return "No Namespace matches"
+        text = f"{self.total} Namespace{'s' if self.total != 1 else ''}"
+        if not self.total:
+            return text
+        told = self._tallied
+        if count := told[Status.CRITICAL]:
+            return f"{text}, {count} need{'s' if count == 1 else ''} repair"
+        if count := told[Status.UNKNOWN]:
+            return f"{text}, {count if count < self.total else 'all'} unknown"
+        if count := told[Status.WARNING]:
+            return f"{text}, {count} with warnings"
+        return f"{text}, all well"
 
     @property
     def unreadable(self) -> int:
@@ -180,7 +195,7 @@ class MatrixPage:
         return build_matrix(
             self.columns,
             (_namespace_row(namespace) for namespace in found),
-            (_cell_row(cell) for cell in cells),
+            (CellRow(*cell) for cell in cells),
             now=self._now,
             stale_after=self.cluster.stale_after,
         )
@@ -254,18 +269,6 @@ def _namespace_row(namespace: Namespace) -> NamespaceRow:
         scanned_at=namespace.scanned_at,
         owners=tuple(owner.name for owner in namespace.owners.all()),
         unreadable=frozenset(namespace.unreadable),
-    )
-
-
-def _cell_row(cell: Cell) -> CellRow:
-    return CellRow(
-        namespace=cell.namespace_id,
-        credential=cell.credential.slug,
-        status=cell.status,
-        reason=cell.reason,
-        expires_at=cell.expires_at,
-        pod_count=cell.pod_count,
-        verified=cell.verified,
     )
 
 

@@ -16,7 +16,7 @@ from django.db.models.functions import Cast, TruncDate
 from django.utils import timezone
 
 from scanner.check import Status, rank
-from scanner.credential import label_of
+from scanner.columns import label_of
 
 #: A namespace whose last good scan is older than this many intervals is unknown, whatever it was then.
 STALE_AFTER_INTERVALS = 2
@@ -181,6 +181,10 @@ class Scan(models.Model):
         return min(100, 100 * self.namespaces_done // self.namespaces_total) if self.namespaces_total else 0
 
 
+def _stale(cluster: Cluster, now: datetime) -> Q:
+    return Q(scanned_at=None) | Q(scanned_at__lt=now - cluster.stale_after)
+
+
 class NamespaceQuerySet(models.QuerySet["Namespace"]):
     def present(self) -> NamespaceQuerySet:
         return self.filter(gone_at=None)
@@ -203,7 +207,7 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
 
         With a `credential` only those that need it, and `rank_now` is the rank of its cell.
         """
-        stale = Q(scanned_at=None) | Q(scanned_at__lt=now - cluster.stale_after)
+        stale = _stale(cluster, now)
         rows = self.filter(cluster=cluster)
         stored: Any = F("rank")
         if credential:
@@ -241,7 +245,7 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
 
     def with_reason(self, reason: str, *, now: datetime, cluster: Cluster, credential: str = "") -> NamespaceQuerySet:
         """Those with this reason now, themselves or in a cell (of `credential`, if given); "stale" are the too old."""
-        stale = Q(scanned_at=None) | Q(scanned_at__lt=now - cluster.stale_after)
+        stale = _stale(cluster, now)
         if reason == "stale":
             return self.filter(stale)
         cells = Cell.objects.filter(namespace=OuterRef("pk"), reason=reason)
@@ -255,10 +259,16 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
         """Of `judged` ones."""
         return self.filter(Q(("rank_now", rank(status))))
 
-    def tallies(self) -> dict[str, int]:
-        """How many of `judged` ones have each status now, and ("unreadable") how many could not be read in full."""
+    def tallies(self, cluster: Cluster, *, now: datetime) -> dict[str, int]:
+        """How many of `judged` ones have each status now, how many could not be read in full ("unreadable"), and
+        whether any Namespace of `cluster` is stale ("any_stale", 0 or 1; None when there is nothing to count)."""
         counts = {status.value: Count("pk", filter=Q(rank_now=rank(status))) for status in Status}
-        return self.aggregate(**counts, unreadable=Count("pk", filter=Q(unreadable__has_any_keys=BLINDING)))
+        stale = Namespace.objects.present().filter(_stale(cluster, now), cluster=cluster)
+        return self.annotate(stale_here=Cast(Exists(stale), models.IntegerField())).aggregate(
+            **counts,
+            unreadable=Count("pk", filter=Q(unreadable__has_any_keys=BLINDING)),
+            any_stale=models.Max("stale_here"),
+        )
 
     def matrix_rows(self) -> NamespaceQuerySet:
         """Worst first, then most critical cells, then by name; with owners, without what no row shows."""
@@ -369,26 +379,31 @@ class CellQuerySet(models.QuerySet["Cell"]):
     def on_page(self, namespaces: list[Namespace]) -> CellQuerySet:
         return self.filter(namespace__in=namespaces)
 
-    def matrix_cells(self, namespaces: list[Namespace]) -> CellQuerySet:
-        """The cells of one page, without the drawer's JSON."""
-        return self.on_page(namespaces).select_related("credential").defer("details")
+    def matrix_cells(self, namespaces: list[Namespace]) -> models.QuerySet[Any, Any]:
+        """The cells of one page as tuples: Namespace's pk, credential, status, reason, expiry, number of Pods."""
+        columns = ("namespace_id", "credential__slug", "status", "reason", "expires_at", "pod_count")
+        return self.on_page(namespaces).values_list(*columns)
 
     def counts(self, namespaces: NamespaceQuerySet, *, cluster: Cluster, now: datetime) -> models.QuerySet[Any, Any]:
         """Dicts of `slug`, `status_now`, `reason_now` and `cells` over `namespaces` of `cluster`."""
         seen = Q(namespace__scanned_at__gte=now - cluster.stale_after)
-        return (
-            self.filter(namespace__in=namespaces.filter(cluster=cluster))
-            .annotate(
-                slug=F("credential__slug"),
-                status_now=Case(
-                    When(seen, then=F("status")), default=Value(Status.UNKNOWN.value), output_field=models.CharField()
-                ),
-                reason_now=Case(When(seen, then=F("reason")), default=Value("stale"), output_field=models.CharField()),
-            )
-            .values("slug", "status_now", "reason_now")
-            .annotate(cells=Count("pk"))
-            .order_by()
+        text = models.CharField()
+        return self._counted(
+            self.filter(namespace__in=namespaces.filter(cluster=cluster)),
+            status_now=Case(When(seen, then=F("status")), default=Value(Status.UNKNOWN.value), output_field=text),
+            reason_now=Case(When(seen, then=F("reason")), default=Value("stale"), output_field=text),
         )
+
+    def counts_of_all(self, cluster: Cluster) -> models.QuerySet[Any, Any]:
+        """As `counts`, for all Namespaces of a cluster none of which is stale: answered from one index."""
+        columns = Credential.objects.filter(cluster=cluster).values("pk")
+        return self._counted(self.filter(credential__in=columns), status_now=F("status"), reason_now=F("reason"))
+
+    @staticmethod
+    def _counted(cells: CellQuerySet, **now: Any) -> models.QuerySet[Any, Any]:
+        # By the key, not the slug: that is the order of the index.
+        counted = cells.annotate(**now).values("credential_id", "status_now", "reason_now")
+        return counted.annotate(cells=Count("pk"), slug=models.Max("credential__slug")).order_by()
 
     def of_namespace(self, namespace: Namespace) -> CellQuerySet:
         return self.filter(namespace=namespace).select_related("credential").order_by("-rank", "credential__slug")
@@ -418,7 +433,10 @@ class Cell(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["namespace", "credential"], name="cell_once"),)
-        indexes = (models.Index(fields=["credential", "-rank"], name="cell_worst_of_credential"),)
+        indexes = (
+            models.Index(fields=["credential", "-rank"], name="cell_worst_of_credential"),
+            models.Index(fields=["credential", "status", "reason"], name="cell_counts"),
+        )
 
     def __str__(self) -> str:
         return f"{self.namespace_id} × {self.credential_id}: {self.status}"

@@ -110,6 +110,27 @@ def test_with_a_credential_the_tallies_count_its_cells(ada: Client, cluster: Clu
     assert tallies(ada.get("/", {"credential": QUAY})) == {"critical": 1, "unknown": 0, "warning": 0, "ok": 1}
 
 
+@pytest.mark.parametrize(
+    ("told", "headline"),
+    [
+        ([], "0 Namespaces"),
+        (["ok covered"], "1 Namespace, all well"),
+        (["ok covered", "warning expiring"], "2 Namespaces, 1 with warnings"),
+        (["warning expiring", "unknown unreachable"], "2 Namespaces, 1 unknown"),
+        (["unknown unreachable"] * 2, "2 Namespaces, all unknown"),
+        (["critical missing", "unknown unreachable"], "2 Namespaces, 1 needs repair"),
+        (["critical missing"] * 2, "2 Namespaces, 2 need repair"),
+    ],
+)
+def test_the_headline_never_calls_well_what_is_not_known(
+    ada: Client, cluster: Cluster, told: list[str], headline: str
+) -> None:
+    for number, cell in enumerate(told):
+        factories.namespace(cluster, f"team-{number}", cells={QUAY: cell})
+
+    assert f"<h1>{headline}</h1>" in ada.get("/").content.decode()
+
+
 def test_tallies_do_not_change_with_the_status_that_is_chosen(ada: Client, cluster: Cluster) -> None:
     factories.namespace(cluster, "a", cells={QUAY: "critical missing"})
     factories.namespace(cluster, "b", cells={QUAY: "ok covered"})
