@@ -21,6 +21,8 @@ __all__ = ["Cell", "Step", "Verdict", "judge", "judge_all"]
 
 #: Without one of these no namespace can be called well.
 ESSENTIAL: Final = frozenset({"secrets", "pods", "serviceaccounts"})
+#: Without these a check may know less: what it found before stands, and the namespace can be well all the same.
+_HELPFUL: Final = frozenset(raw.RESOURCES) - ESSENTIAL
 MAX_PODS: Final = 50
 #: Of results with the same status, those of the family that explains more come first: what is wrong with the Secret
 #: before what the Pod says of it.
@@ -70,7 +72,8 @@ def judge(context: Context, *, strict: bool = False) -> Verdict:
     cells = _Cells(context, results.found).all()
     candidates = [(cell.status, cell.reason) for cell in cells]
     candidates += [(result.status, result.reason) for result in sorted(results.found, key=_order)]
-    if ESSENTIAL & context.snapshot.unreadable.keys() or results.unasked:
+    gaps = {why.partition(":")[0] for why in results.unasked.values()} - _HELPFUL
+    if gaps or ESSENTIAL & context.snapshot.unreadable.keys():
         candidates.append((Status.UNKNOWN, "not-checked"))
     status, reason = max(candidates, key=lambda one: rank(one[0]), default=(Status.OK, ""))
     return Verdict(

@@ -212,6 +212,15 @@ def test_a_namespace_of_which_something_was_refused_is_never_well(resource: str)
     assert (found.status, found.reason) == (Status.UNKNOWN, "not-checked")
 
 
+def test_without_events_a_namespace_can_be_well_and_old_findings_stand() -> None:
+    objects = [pull_secret("a", "quay.io"), account("a"), pod("app", "quay.io/x", "a", running=True)]
+
+    found = verdict(*objects, events="forbidden")
+
+    assert found.status is Status.OK
+    assert found.unasked["PO04"] == "events: forbidden"
+
+
 def test_cells_that_rest_on_what_was_refused_are_unknown() -> None:
     objects = [pull_secret("a", "quay.io"), account("a"), pod("app", "quay.io/x", "a", running=True)]
 
