@@ -8,7 +8,6 @@ is killed in between leaves "it was interrupted" behind, and not silence.
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 import uuid
@@ -139,7 +138,7 @@ def connect(cluster: Cluster) -> api.Cluster:
 def waiting_pods(connection: api.Cluster, namespace: str, registry: str) -> list[WaitingPod]:
     """The Pods of `namespace` that wait for an image of `registry` (host with port) now. Raises ClusterError."""
     found = []
-    for pod in connection.namespace(namespace).pods:
+    for pod in connection.pods(namespace):
         if any(_registry_of(image) == registry for image in _waited_for(pod)):
             controller = next((o for o in pod.metadata.owner_references or () if o.controller), None)
             by = f"{controller.kind}/{controller.name}" if controller else ""
@@ -342,9 +341,8 @@ def _unlink(connection: api.Cluster, namespace: str, plan: Plan, done: _Done) ->
             continue
         except api.ClusterError:
             left.append(f"the link to {plan.name} on the ServiceAccount {account}")
-            patch = json.dumps({"imagePullSecrets": [{"$patch": "delete", "name": plan.name}]})
-            command = ("patch", "serviceaccount", account, "--type=strategic", "-p", patch)
-            commands.append(_kubectl(*command, namespace=namespace))
+            # Not a patch: the list is atomic, so a patch that was written now could drop what others add meanwhile.
+            commands.append(_kubectl("edit", "serviceaccount", account, namespace=namespace))
     return left, commands
 
 

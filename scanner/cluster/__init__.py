@@ -37,7 +37,16 @@ from scanner.cluster.errors import (
 )
 from scanner.cluster.gathering import FORBIDDEN, REQUIRED, listed, take, whole
 from scanner.cluster.kubeconfig import Connection, connect, connect_text
-from scanner.cluster.listing import NAMESPACED, NAMESPACES, PROFILES, SERVICE_ACCOUNTS, ByNamespace, PagedList, Resource
+from scanner.cluster.listing import (
+    NAMESPACED,
+    NAMESPACES,
+    PODS,
+    PROFILES,
+    SERVICE_ACCOUNTS,
+    ByNamespace,
+    PagedList,
+    Resource,
+)
 from scanner.cluster.transport import MERGE_PATCH, METADATA_ONLY, Transport
 
 __all__ = [
@@ -225,6 +234,11 @@ class Cluster:
         with _prefetching() as executor:
             paged = self._list(SERVICE_ACCOUNTS, executor, namespace=namespace)
             return [account for page in paged.pages() for account in page.items]
+
+    def pods(self, namespace: str) -> list[raw.Pod]:
+        """The Pods of one Namespace."""
+        with _prefetching() as executor:
+            return [pod for page in self._list(PODS, executor, namespace=namespace).pages() for pod in page.items]
 
     def secret_metadata(self, namespace: str, name: str) -> raw.ObjectMeta:
         """A Secret's metadata; its values are not sent (API concepts, "Metadata-only fetches"). Raises NotFound."""

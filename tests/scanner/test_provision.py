@@ -231,7 +231,7 @@ def test_what_cannot_be_undone_is_named_with_the_commands_that_remove_it(
     assert entry.details["left"] == ["the Secret regcred"]
 
 
-def test_a_link_that_cannot_be_taken_back_is_named_with_its_patch(
+def test_a_link_that_cannot_be_taken_back_is_named_with_its_command(
     api: Api, namespace: Namespace, demo: DemoCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The first PATCH without dry-run goes through, every later one does not.
@@ -249,7 +249,7 @@ def test_a_link_that_cannot_be_taken_back_is_named_with_its_patch(
         create(api, namespace, "default", "default-editor")
 
     assert "the link to regcred on the ServiceAccount default" in refused.value.message
-    assert "kubectl patch serviceaccount default --type=strategic -p" in refused.value.remedy
+    assert "kubectl edit serviceaccount default" in refused.value.remedy
     assert "regcred" not in secrets(api)
 
 
