@@ -400,10 +400,11 @@ class CellQuerySet(models.QuerySet["Cell"]):
         return self._counted(self.filter(credential__in=columns), status_now=F("status"), reason_now=F("reason"))
 
     @staticmethod
-    def _counted(cells: CellQuerySet, **now: Any) -> models.QuerySet[Any, Any]:
+    def _counted(cells: models.QuerySet[Any, Any], **now: Any) -> models.QuerySet[Any, Any]:
         # By the key, not the slug: that is the order of the index.
         counted = cells.annotate(**now).values("credential_id", "status_now", "reason_now")
-        return counted.annotate(cells=Count("pk"), slug=models.Max("credential__slug")).order_by()
+        found: models.QuerySet[Any, Any] = counted.annotate(cells=Count("pk"), slug=models.Max("credential__slug"))
+        return found.order_by()
 
     def of_namespace(self, namespace: Namespace) -> CellQuerySet:
         return self.filter(namespace=namespace).select_related("credential").order_by("-rank", "credential__slug")
