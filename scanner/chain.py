@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from scanner.blame import Blame, Why
 from scanner.check import Context
 from scanner.coverage import Covering, ImageUse
+from scanner.latent import latent
 from scanner.pull_failure import Cause, PullFailure
+from scanner.snapshot import Secret
+from scanner.trying import hidden_logins
 from scanner.words import listed, shown
 
 State = Literal["ok", "broken", "after", "unknown"]
@@ -29,11 +33,17 @@ class Step:
     note: str = ""
 
 
-def chain_of_use(context: Context, use: ImageUse, uses: Sequence[ImageUse]) -> tuple[Step, ...]:
-    """The chain of `use`, which stands for all `uses` of its registry."""
-    steps = [_image(use, uses), _pod(use, uses), _pull_secrets(context, use), _secret(context, use), _key(context, use)]
-    steps.append(_registry(use))
-    return _after_break(steps)
+def chain_of_use(
+    context: Context, use: ImageUse, uses: Sequence[ImageUse], *, must_cover: bool = False
+) -> tuple[Step, ...]:
+    """The chain of `use`, which stands for all `uses` of its registry. `must_cover`: no credential is a break, although
+    no pull has failed yet."""
+    blame = context.blames.of(use)
+    is_bare = not use.matches and not use.pull_secrets.malformed
+    if blame is None and use.image and is_bare and (must_cover or latent(context, use)):
+        blame = context.blames.judge(use, use.image, wants=True)
+    steps = [_image(use, uses), _pod(use, uses), _pull_secrets(context, use, blame), _secret(context, use, blame)]
+    return _after_break([*steps, _key(context, use, blame), _registry(use)])
 
 
 def chain_of_link(context: Context, registry: str, secret: str, key: str) -> tuple[Step, ...]:
@@ -49,8 +59,8 @@ def chain_of_link(context: Context, registry: str, secret: str, key: str) -> tup
         found = _absent(secret) if is_known else Step("secret", "unknown", f"{shown(secret)} could not be looked for")
     elif stored.malformed:
         found = Step("secret", "broken", f"{shown(secret)} cannot be read", stored.malformed)
-    elif not stored.is_pull_secret:
-        found = _of_another_type(secret, stored.type)
+    elif stored.misfit or not stored.is_pull_secret:
+        found = _unfit(stored)
     else:
         found = Step("secret", "ok", shown(secret))
     return _after_break(
@@ -86,15 +96,17 @@ def _pod(use: ImageUse, uses: Sequence[ImageUse]) -> Step:
     return Step("pod", "ok", shown(use.pod.name), ", ".join(notes))
 
 
-def _pull_secrets(context: Context, use: ImageUse) -> Step:
+def _pull_secrets(context: Context, use: ImageUse, blame: Blame | None) -> Step:
     named = use.pull_secrets.named
     account = context.snapshot.service_accounts.get(use.pod.service_account)
-    unlinked = context.coverage.secrets_covering(use.container.image) if use.wants_credential else ()
-    if unlinked:
-        title = f"names {listed(named)}, not {shown(unlinked[0].secret)}" if named else "names none"
-        return Step("pull-secrets", "broken", title, f"{shown(unlinked[0].secret)} is here and would cover the image")
+    if blame and blame.why in (Why.STALE_LINK, Why.UNLINKED):
+        title = f"names {listed(named)}, not {shown(blame.secret)}" if named else "names none"
+        note = f"{shown(blame.secret)} is here and would cover the image"
+        if blame.why is Why.STALE_LINK:
+            note = f"ServiceAccount {shown(use.pod.service_account)} links {shown(blame.secret)} now, the Pod is older"
+        return Step("pull-secrets", "broken", title, note)
     if not named:
-        state: State = "broken" if use.wants_credential else "ok"
+        state: State = "broken" if blame else "ok"
         return Step("pull-secrets", state, "names none", f"nor did ServiceAccount {shown(use.pod.service_account)}")
     if account is None:
         note = ""
@@ -105,7 +117,7 @@ def _pull_secrets(context: Context, use: ImageUse) -> Step:
     return Step("pull-secrets", "ok", f"names {listed(named)}", note)
 
 
-def _secret(context: Context, use: ImageUse) -> Step:
+def _secret(context: Context, use: ImageUse, blame: Blame | None) -> Step:
     pulls = use.pull_secrets
     secrets = context.snapshot.secrets
     if "secrets" in context.snapshot.unreadable:
@@ -113,13 +125,15 @@ def _secret(context: Context, use: ImageUse) -> Step:
     if pulls.malformed:
         name = pulls.malformed[0]
         return Step("secret", "broken", f"{shown(name)} cannot be read", secrets[name].malformed)
+    if blame and blame.why is Why.WRONG_TYPE:
+        return _unfit(secrets[blame.secret])
     if use.matches:
         covering = _first(use.matches)
         return Step("secret", "ok", shown(covering.secret), _others(use.matches))
     if pulls.missing:
         return _absent(*pulls.missing)
     if pulls.wrong_type and len(pulls.wrong_type) == len(pulls.named):
-        return _of_another_type(pulls.wrong_type[0], secrets[pulls.wrong_type[0]].type)
+        return _unfit(secrets[pulls.wrong_type[0]])
     if not pulls.named:
         return Step("secret", "ok", "none")
     return Step("secret", "ok", f"{listed(pulls.named)} {'is' if len(pulls.named) == 1 else 'are'} here")
@@ -131,9 +145,13 @@ def _absent(*names: str) -> Step:
     return Step("secret", "broken", f"{listed(names)} {verb} not in this Namespace", note)
 
 
-def _of_another_type(name: str, secret_type: str) -> Step:
-    note = "The kubelet uses only kubernetes.io/dockerconfigjson and kubernetes.io/dockercfg."
-    return Step("secret", "broken", f"{shown(name)} is of the type {shown(secret_type)}", note)
+def _unfit(secret: Secret) -> Step:
+    """A Secret in which the kubelet finds no login."""
+    note = secret.misfit.words if secret.misfit else ""
+    if secret.is_pull_secret:
+        return Step("secret", "broken", f"{shown(secret.name)} holds no login", note)
+    note = note or "the kubelet uses only kubernetes.io/dockerconfigjson and kubernetes.io/dockercfg"
+    return Step("secret", "broken", f"{shown(secret.name)} is of the type {shown(secret.type)}", note)
 
 
 def _others(matches: tuple[Covering, ...]) -> str:
@@ -146,17 +164,21 @@ def _first(matches: tuple[Covering, ...]) -> Covering:
     return next((match for match in matches if match.username), matches[0])
 
 
-def _key(context: Context, use: ImageUse) -> Step:
+def _key(context: Context, use: ImageUse, blame: Blame | None) -> Step:
     registry = shown(use.image.registry) if use.image else ""
     if not use.matches:
         if "secrets" in context.snapshot.unreadable:
             return Step("key", "unknown", f"would be {registry}")
-        if not use.wants_credential and not use.failure:
+        if blame and blame.near_miss:
+            miss = blame.near_miss
+            title = f"{shown(miss.key)} should read {shown(miss.should_be)}"
+            return Step("key", "broken", title, miss.words)
+        if blame is None and not use.failure:
             return Step("key", "ok", "none matches, the pull is anonymous")
         secrets = (context.snapshot.secrets.get(name) for name in use.pull_secrets.named)
         keys = dict.fromkeys(entry.raw_key for secret in secrets if secret for entry in secret.entries)
-        state: State = "broken" if use.wants_credential else "ok"
-        return Step("key", state, f"would be {registry}", f"there is {listed(keys)}" if keys else "")
+        there = f"there is {listed(keys)}" if keys else ""
+        return Step("key", "broken" if blame else "ok", f"would be {registry}", there)
     match = _first(use.matches)
     secret = context.snapshot.secrets[match.secret]
     parsed = next((one for one in secret.credentials if one.part == match.key), None)
@@ -164,6 +186,9 @@ def _key(context: Context, use: ImageUse) -> Step:
         return Step("key", "broken", shown(match.key), f"expired on {parsed.expires_at:%Y-%m-%d %H:%M} UTC")
     if parsed is not None and parsed.flaw:
         return Step("key", "broken" if use.failure else "ok", shown(match.key), parsed.flaw)
+    if hidden := hidden_logins(context, use.pull_secrets.named, use.matches):
+        note = f"hides the login under {shown(hidden[0].key)} in Secret {shown(hidden[0].secret)}"
+        return Step("key", "broken" if use.is_refused else "ok", shown(match.key), note)
     return Step("key", "ok", shown(match.key), f"user name {shown(match.username)}" if match.username else "")
 
 

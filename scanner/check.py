@@ -17,6 +17,8 @@ from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
+from scanner.blame import Blames
+from scanner.columns import SECRETS
 from scanner.coverage import Coverage, ImageUse
 from scanner.credential import ParsedCredential, column
 from scanner.elsewhere import Elsewhere
@@ -95,6 +97,11 @@ class Context:
     def coverage(self) -> Coverage:
         return Coverage(self.snapshot)
 
+    @cached_property
+    def blames(self) -> Blames:
+        """Why images that need a credential get none, one cause for each."""
+        return Blames(self.coverage, self.policy.required_registries)
+
     def with_elsewhere(self, elsewhere: Elsewhere) -> Context:
         """The same namespace with what is now known of the others; what was worked out of it alone is kept."""
         other = replace(self, elsewhere=elsewhere)
@@ -109,14 +116,14 @@ class Context:
 
     def columns_behind(self, secret: str, uses: Iterable[ImageUse]) -> tuple[str, ...]:
         """The columns that a pull Secret concerns which is not there or of no use: the registries of `uses`, those that
-        fail now if any does; else what Secrets of its name elsewhere are for, if they agree; else a column of its own.
+        fail now if any does; else what Secrets of its name elsewhere are for, if they agree; else the one of all others.
         """
         concerned = [use for use in uses if use.credential]
         failing = [use for use in concerned if use.failure]
         columns = tuple(dict.fromkeys(use.credential for use in failing or concerned))
         if not columns:
             columns = tuple(column("registry", host) for host in self.elsewhere.registries_of(secret))
-        return columns or (column("secret", secret),)
+        return columns or (SECRETS,)
 
 
 Question = Callable[[Context], Iterator[Problem]]

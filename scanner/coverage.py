@@ -84,6 +84,11 @@ class ImageUse:
             and bool(self.credential)
         )
 
+    @property
+    def is_refused(self) -> bool:
+        """The pull fails now with what is tried, and another credential would or might end that."""
+        return self.failure is not None and self.failure.cause in _WANTS_CREDENTIAL and not self.awaits_retry
+
 
 #: Failures that a credential would end, or may end where the registry does not tell.
 _WANTS_CREDENTIAL: Final = frozenset(
@@ -136,6 +141,14 @@ class Coverage:
     def secrets_covering(self, image: str) -> tuple[Covering, ...]:
         """Entries of any readable pull Secret of this namespace, linked or not, that cover `image`."""
         return self._keyring(self._readable)[1].for_image(image) if self._readable else ()
+
+    def tried(self, names: tuple[str, ...], image: str) -> tuple[Covering, ...]:
+        """What the kubelet would try for `image`, in its order, in a Pod with the pull Secrets `names`."""
+        return self._keyring(names)[1].for_image(image) if names else ()
+
+    def pull_secrets(self, names: tuple[str, ...]) -> PullSecrets:
+        """What would become of the pull Secrets `names` of a Pod."""
+        return self._keyring(names)[0]
 
     @cached_property
     def _readable(self) -> tuple[str, ...]:

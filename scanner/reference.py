@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from scanner.check import Context, Problem, Status
-from scanner.credential import column
+from scanner.columns import SECRETS
 from scanner.snapshot import Pod, SecretReference, Snapshot
 from scanner.words import listed, of_kind, shown, verb
 
@@ -95,6 +95,6 @@ def problem(name: str, lack: Lack) -> Problem:
         status=Status.CRITICAL if waiting else Status.WARNING,
         reason="missing" if waiting else "latent",
         message=f"{message}.",
-        credential=column("secret", name),
+        credential=SECRETS,
         details=details,
     )

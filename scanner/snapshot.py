@@ -31,6 +31,7 @@ from scanner.credentials.service_account_token import TYPE as SERVICE_ACCOUNT_TO
 from scanner.docker_config import DATA_KEYS, MalformedPullSecret, parse_entries
 from scanner.elsewhere import Elsewhere, Place
 from scanner.form import forms_of
+from scanner.misfit import Misfit, find_misfit
 from scanner.renewal import completed
 
 __all__ = [
@@ -89,7 +90,8 @@ class Unread:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
     """`entries` are the docker config entries without passwords; `malformed` says why the kubelet cannot read this pull
-    Secret ("" when it can); `unparsable` what the credential kinds could not read of it."""
+    Secret ("" when it can); `misfit` why it passes over the docker config that is, or should be, in it; `unparsable`
+    what the credential kinds could not read of it."""
 
     name: str
     type: str
@@ -99,6 +101,7 @@ class Secret:
     credentials: tuple[ParsedCredential, ...] = ()
     entries: tuple[PullEntry, ...] = ()
     malformed: str = ""
+    misfit: Misfit | None = None
     unparsable: tuple[Unread, ...] = ()
 
     @property
@@ -247,12 +250,14 @@ def _kinds_of_type(secret_type: str) -> tuple[CredentialKind, ...]:
 def _secret(secret: raw.Secret, fingerprint: Fingerprint) -> Secret:
     entries: tuple[PullEntry, ...] = ()
     malformed = ""
+    misfit: Misfit | None
     credentials: tuple[ParsedCredential, ...]
     unparsable: tuple[Unread, ...]
     if secret.type in PULL_SECRET_TYPES:
-        entries, malformed, credentials, unparsable = _pull_secret(secret, fingerprint)
+        entries, malformed, misfit, credentials, unparsable = _pull_secret(secret, fingerprint)
     else:
         credentials, unparsable = _credentials(secret, fingerprint)
+        misfit = find_misfit(secret.type, secret.data, ()) if secret.data else None
     return Secret(
         name=secret.metadata.name,
         type=secret.type,
@@ -262,6 +267,7 @@ def _secret(secret: raw.Secret, fingerprint: Fingerprint) -> Secret:
         credentials=tuple([completed(one, secret.metadata) for one in credentials]) if credentials else (),
         entries=entries,
         malformed=malformed,
+        misfit=misfit,
         unparsable=unparsable,
     )
 
@@ -286,7 +292,7 @@ def _credentials(
 
 _KNOWN_TYPES: Final = frozenset(t for kind in credential_kinds().values() for t in kind.secret_types)
 
-PullSecretReading = tuple[tuple[PullEntry, ...], str, tuple[ParsedCredential, ...], tuple[Unread, ...]]
+PullSecretReading = tuple[tuple[PullEntry, ...], str, Misfit | None, tuple[ParsedCredential, ...], tuple[Unread, ...]]
 
 # The same pull Secret lies in hundreds of namespaces; it is read once. The memory is keyed by a hash under a key that
 # lives as long as the process, and what it holds has no value in it.
@@ -310,14 +316,14 @@ def _pull_secret(secret: raw.Secret, fingerprint: Fingerprint) -> PullSecretRead
     if known is None:
         entries: tuple[PullEntry, ...] = ()
         malformed = ""
+        misfit: Misfit | None = None
         try:
-            entries = tuple(
-                PullEntry(e.key, e.username, e.raw_key, e.dropped, e.ignored_fields)
-                for e in parse_entries(secret.type, data)
-            )
+            parsed = parse_entries(secret.type, data)
+            entries = tuple(PullEntry(e.key, e.username, e.raw_key, e.dropped, e.ignored_fields) for e in parsed)
+            misfit = find_misfit(secret.type, data, parsed)
         except MalformedPullSecret as error:
             malformed = error.reason
-        known = (entries, malformed, *_credentials(secret, fingerprint))
+        known = (entries, malformed, misfit, *_credentials(secret, fingerprint))
         if len(_memory) >= _MEMORY_SIZE:
             _memory.clear()
         _memory[key] = known

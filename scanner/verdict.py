@@ -180,6 +180,8 @@ class _Cells:
                     self.needed[credential] = None
 
     def _find_links(self) -> None:
+        # A key that only just misses is shown at the registry that it misses: see PS06.
+        misses = {(blame.secret, blame.near_miss.key) for blame in self.context.blames.all if blame.near_miss}
         matched = {(m.secret, m.key) for uses in self.uses.values() for use in uses for m in use.matches}
         for name in self.context.coverage.referring:
             secret = self.context.snapshot.secrets.get(name)
@@ -187,8 +189,10 @@ class _Cells:
                 continue
             for entry in secret.entries:
                 key = entry.key
-                # A dockercfg Secret with a whole config.json in it has one key, "auths": see PS02.
+                # A dockercfg Secret with a whole config.json in it has one key, "auths": see PS08.
                 if key is None or (key == "auths" and secret.type == "kubernetes.io/dockercfg"):
+                    continue
+                if (name, entry.raw_key) in misses:
                     continue
                 registry = registry_of_key(key)
                 # A pattern is shown by the registries that it is used for, where there are any.

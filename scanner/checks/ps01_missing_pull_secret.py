@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scanner.check import Context, Problem, Status, check
+from scanner.columns import SECRETS
 from scanner.coverage import ImageUse
-from scanner.credential import column
 from scanner.words import of_kind, shown, verb
 
 
@@ -31,7 +31,7 @@ def _missing(context: Context, name: str, who: tuple[str, ...]) -> Iterator[Prob
     is_harmless = bool(uses) and (not uncovered or all(use.pod.has_started for use in uses))
     subject = of_kind("Pod", pods) if pods else of_kind("ServiceAccount", accounts)
     message = f"{subject} {verb(pods or accounts, 'names', 'name')} the pull Secret {shown(name)}, which is not here."
-    for credential in context.columns_behind(name, uncovered) if uncovered or not uses else (column("secret", name),):
+    for credential in context.columns_behind(name, uncovered) if uncovered or not uses else (SECRETS,):
         affected = _names_of(use for use in uncovered if use.credential == credential) or pods
         yield Problem(
             object=f"Secret/{name}",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scanner.blame import Why
 from scanner.check import Context, Problem, Status, check
 from scanner.coverage import ImageUse
 from scanner.pull_failure import Cause
@@ -18,19 +19,11 @@ def uncovered_registry(context: Context) -> Iterator[Problem]:
     ServiceAccount, and make the Pods again.
     """
     grouped: dict[str, list[ImageUse]] = {}
-    for use in context.coverage.uses:
-        if _is_uncovered(context, use):
-            grouped.setdefault(use.credential, []).append(use)
+    # A Secret that is missing, broken, not linked or just misses is its own problem: see `scanner.blame`.
+    for blame in context.blames.because(Why.UNCOVERED):
+        grouped.setdefault(blame.use.credential, []).append(blame.use)
     for credential, uses in grouped.items():
         yield _problem(credential, uses)
-
-
-def _is_uncovered(context: Context, use: ImageUse) -> bool:
-    if use.matches or not use.credential or use.pull_secrets.missing or use.pull_secrets.malformed:
-        return False  # a named Secret that is missing or broken is its own problem: PS01, PS02
-    if use.wants_credential:
-        return not context.coverage.secrets_covering(use.container.image)  # else it is unlinked: PS04
-    return use.image is not None and use.image.registry in context.policy.required_registries
 
 
 def _problem(credential: str, uses: list[ImageUse]) -> Problem:

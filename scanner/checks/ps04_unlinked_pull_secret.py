@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scanner.blame import Why
 from scanner.check import Context, Problem, Status, check
 from scanner.coverage import ImageUse
 from scanner.words import of_kind, shown, verb
@@ -12,17 +13,16 @@ def unlinked_pull_secret(context: Context) -> Iterator[Problem]:
     """A pull Secret of this Namespace covers an image whose pull fails, and the Pod does not name it.
 
     Why it matters: the kubelet uses only what stands in a Pod's imagePullSecrets. A ServiceAccount's are copied into a
-    Pod when it is made, and only if the Pod names none itself; a later link reaches no Pod that exists.
+    Pod when it is made, and only if the Pod names none itself. A link that came after the Pod is told by PS09.
     How to fix: add the Secret to imagePullSecrets of the Pods' ServiceAccount, or of the Pods where they name others,
     and make the Pods again.
     """
     grouped: dict[tuple[str, str], list[ImageUse]] = {}
     covering: dict[tuple[str, str], list[str]] = {}
-    for use in context.coverage.failing:
-        if use.wants_credential and (found := context.coverage.secrets_covering(use.container.image)):
-            key = (found[0].secret, use.credential)
-            grouped.setdefault(key, []).append(use)
-            covering.setdefault(key, list(dict.fromkeys(one.secret for one in found)))
+    for blame in context.blames.because(Why.UNLINKED):
+        key = (blame.secret, blame.use.credential)
+        grouped.setdefault(key, []).append(blame.use)
+        covering.setdefault(key, list(dict.fromkeys(one.secret for one in blame.covering)))
     for (secret, credential), uses in grouped.items():
         yield _problem(context, secret, credential, uses, covering[secret, credential])
 
@@ -36,9 +36,7 @@ def _problem(context: Context, secret: str, credential: str, uses: list[ImageUse
         f"The Secret {shown(secret)} covers {registry}, but {of_kind('Pod', pods)} "
         f"{verb(pods, 'does', 'do')} not name it and cannot pull"
     )
-    if linking and all(not use.pull_secrets.named for use in uses):
-        message += "; the ServiceAccount links it now, a Pod gets that when it is made again"
-    elif all(use.pull_secrets.named for use in uses):
+    if all(use.pull_secrets.named for use in uses):
         message += "; a Pod that names pull Secrets itself does not get those of its ServiceAccount"
     return Problem(
         object=f"Secret/{secret}",
