@@ -44,6 +44,9 @@ Confidence = Literal["", "read", "declared", "derived", "guess"]
 Fault = Literal["", "key-mismatch", "incomplete-chain", "no-session-token"]
 DECLARED_EXPIRY: Final = "credboard.dev/expires-at"
 SHORT_LIFETIME: Final = timedelta(days=2)
+YEAR: Final = timedelta(days=366)
+#: The identity of what ends with a job of GitLab CI, nobody knows when.
+JOBS_OWN: Final = "gitlab_ci_job_token"
 #: In `CredentialKind.secret_types`: Secrets of every type are shown to the kind.
 ANY_TYPE: Final = "*"
 #: Longest name of a column that is made of what a cluster object holds.
@@ -90,6 +93,26 @@ class ParsedCredential:
         if self.expiry_source == "derived":
             return "guess" if self.is_guess else "derived"
         return "declared" if self.expiry_source == "declared" else "read"
+
+    @property
+    def is_long_lived(self) -> bool:
+        """A token or client certificate without an end, or of more than a year."""
+        if self.never_expires:
+            return True
+        if not self.identity or self.expires_at is None or self.issued_at is None or self.expiry_source == "derived":
+            return False
+        return self.expires_at - self.issued_at > YEAR
+
+    @property
+    def is_notable(self) -> bool:
+        """There is something about it besides an end that a check may tell."""
+        return bool(
+            self.fault
+            or self.intended_end
+            or self.identity == JOBS_OWN
+            or self.expiry_source == "invalidated"
+            or self.is_long_lived
+        )
 
     @property
     def is_short_lived(self) -> bool:
