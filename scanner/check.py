@@ -109,6 +109,12 @@ class Context:
         return other
 
     @cached_property
+    def notable(self) -> tuple[tuple[Secret, ParsedCredential], ...]:
+        """The credentials of which there may be more to tell than their end, with their Secrets."""
+        secrets = self.snapshot.secrets.values()
+        return tuple([(s, credential) for s in secrets for credential in s.credentials if credential.is_notable])
+
+    @cached_property
     def ending(self) -> tuple[tuple[Secret, ParsedCredential], ...]:
         """The credentials that have an end, with their Secrets."""
         secrets = self.snapshot.secrets.values()

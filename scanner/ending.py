@@ -12,7 +12,27 @@ from scanner.credential import ParsedCredential
 from scanner.snapshot import Secret
 from scanner.words import days, shown
 
-_SOURCES: Final = {"declared": " (as declared)", "ecr": " (an ECR login lives 12 hours)"}
+_SOURCES: Final = {
+    "x509": "read from the certificate",
+    "jwt": "read from the token",
+    "ecr": "read from the ECR password",
+    "declared": "as declared",
+    "kubeconfig": "read from the kubeconfig",
+    "pkcs12": "read from the keystore",
+    "jks": "read from the keystore",
+    "external-secrets": "as External Secrets wrote beside it",
+}
+_DERIVED: Final = {
+    "ecr_private": "12 h after it was written, as ECR tokens last",
+    "ecr_public": "12 h after it was written, as ECR tokens last",
+    "gcr_gar_access_token": "60 min after it was written, as Google access tokens last at most",
+    "acr_refresh_token": "3 h after it was written, as ACR tokens last",
+}
+#: Ends that are no trouble of this kind: what is meant to end, and what TK03 tells.
+_OTHERS: Final = frozenset({"bootstrap", "invalidated"})
+#: What is left of the life of a credential when whatever renews it is late: a twentieth, 36 minutes of ECR's 12 hours.
+_LATE: Final = 20
+_UNRENEWED: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +49,15 @@ class Ending:
 def endings(context: Context, *, of: Callable[[ParsedCredential], bool]) -> Iterator[Ending]:
     """For each Secret and column the credential that ends first, of those that `of` takes.
 
-    A registry's credential counts only while something refers to its Secret. A token that lives hours only counts as
-    ending when nothing is seen to renew it and the last quarter of its life has begun: days left say nothing about it.
+    A registry's credential counts only while something refers to its Secret. Of a token that lives hours only, days
+    left say nothing: it counts as ending when nothing is seen to renew it and the last quarter of its life has begun,
+    or when what renews it is late. An end worked out from the creation of a Secret is a warning at most: it may have
+    been written again since.
     """
     first: dict[tuple[str, str], tuple[datetime, Secret, ParsedCredential]] = {}
     for secret, credential in context.ending:
         end = credential.expires_at
-        if end is None or not of(credential) or not _counts(context, secret):
+        if end is None or credential.expiry_source in _OTHERS or not of(credential) or not counts(context, secret):
             continue
         key = (secret.name, credential.credential)
         if key not in first or end < first[key][0]:
@@ -43,20 +65,21 @@ def endings(context: Context, *, of: Callable[[ParsedCredential], bool]) -> Iter
     for end, secret, credential in first.values():
         is_over = context.now >= end
         status = Status.CRITICAL if is_over else _status(context, secret, credential, end)
+        if credential.confidence == "guess" and status is Status.CRITICAL:
+            status = Status.WARNING
         yield Ending(secret=secret, credential=credential, expires_at=end, status=status, is_over=is_over)
 
 
 def problem(ending: Ending, *, what: str, now: datetime) -> Problem:
     """What there is to say of an ending that is over or near. `what` names the kind of thing: "certificate"."""
     credential, end = ending.credential, ending.expires_at
-    for_what = credential.credential.partition("/")[2]
-    name = f"The {what} in Secret {shown(ending.secret.name)}"
-    if for_what and credential.credential != f"secret/{ending.secret.name}":
-        name += f" for {shown(for_what)}"
-    when = f"{end:%Y-%m-%d %H:%M} UTC, {days(end, now=now)}{_SOURCES.get(credential.expiry_source, '')}"
-    message = f"{name} {'expired' if ending.is_over else 'expires'} on {when}."
-    if credential.is_short_lived and not ending.is_over:
-        message += " It lives hours only, and nothing is seen to renew it."
+    verb = "expired" if ending.is_over else "expires"
+    if credential.confidence == "guess":
+        verb = f"probably {verb}"
+    when = f"{end:%Y-%m-%d %H:%M} UTC, {days(end, now=now)} ({_source(credential)})"
+    message = f"{name(ending.secret, credential, what=what)} {verb} on {when}."
+    if words := _renewal(ending):
+        message += f" {words}"
     return Problem(
         object=f"Secret/{ending.secret.name}",
         status=ending.status,
@@ -69,20 +92,63 @@ def problem(ending: Ending, *, what: str, now: datetime) -> Problem:
             "part": shown(credential.part),
             "username": shown(credential.username),
             "expiry_source": credential.expiry_source,
+            "confidence": credential.confidence,
+            "renewed_by": credential.renewed_by,
         },
     )
 
 
-def _counts(context: Context, secret: Secret) -> bool:
+def name(secret: Secret, credential: ParsedCredential, *, what: str) -> str:
+    """ "The credential in Secret s for quay.io", "The certificate in ca.crt of Secret s"."""
+    place = f"Secret {shown(secret.name)}"
+    if credential.credential == "tls":
+        return f"The {what} in {place if credential.part == 'tls.crt' else f'{shown(credential.part)} of {place}'}"
+    for_what = credential.credential.partition("/")[2]
+    is_named = for_what and credential.credential != f"secret/{secret.name}"
+    return f"The {what} in {place} for {shown(for_what)}" if is_named else f"The {what} in {place}"
+
+
+def _source(credential: ParsedCredential) -> str:
+    if credential.expiry_source != "derived":
+        return _SOURCES.get(credential.expiry_source, "read from it")
+    words = _DERIVED.get(credential.identity, "from when it was written")
+    return f"{words}; the last write is not known, so from its creation" if credential.confidence == "guess" else words
+
+
+def _renewal(ending: Ending) -> str:
+    credential = ending.credential
+    if credential.renewed_by:
+        return f"{credential.renewed_by} has not renewed it."
+    if not credential.is_short_lived or ending.is_over:
+        return ""
+    if _was_renewed(ending.secret, credential):
+        return "It lives hours only; it was renewed before, and not this time."
+    return "It lives hours only, and nothing is seen to renew it."
+
+
+def counts(context: Context, secret: Secret) -> bool:
+    """Whether the credentials of a Secret matter: those of a pull Secret do while something refers to it."""
     return not secret.is_pull_secret or secret.name in context.coverage.referring
+
+
+def _was_renewed(secret: Secret, credential: ParsedCredential) -> bool:
+    """The credential was issued well after its Secret was made."""
+    if credential.expires_at is None or credential.issued_at is None or secret.created_at is None:
+        return False
+    return credential.issued_at - secret.created_at > (credential.expires_at - credential.issued_at) / 10
 
 
 def _status(context: Context, secret: Secret, credential: ParsedCredential, end: datetime) -> Status:
     left = end - context.now
-    if credential.is_short_lived and credential.issued_at is not None:
+    critical, warning = context.policy.expiring_critical, context.policy.expiring_warning
+    if credential.issued_at is not None:
         lifetime = end - credential.issued_at
-        was_renewed = secret.created_at is not None and credential.issued_at - secret.created_at > lifetime / 10
-        return Status.OK if was_renewed or left > lifetime / 4 else Status.WARNING
-    if left <= context.policy.expiring_critical:
+        if credential.is_short_lived:
+            is_renewed = credential.renewed_by or _was_renewed(secret, credential)
+            return Status.OK if left > lifetime / (_LATE if is_renewed else _UNRENEWED) else Status.WARNING
+        if credential.renewed_by:
+            # cert-manager renews when a third of the lifetime is left; of a certificate of a month that is ten days.
+            critical, warning = min(critical, lifetime / 12), min(warning, lifetime / 4)
+    if left <= critical:
         return Status.CRITICAL
-    return Status.WARNING if left <= context.policy.expiring_warning else Status.OK
+    return Status.WARNING if left <= warning else Status.OK

@@ -8,9 +8,10 @@ from scanner.ending import endings, problem
 
 @check("CE01", "expired-certificate", needs={"secrets"})
 def expired_certificate(context: Context) -> Iterator[Problem]:
-    """A certificate in a TLS Secret has expired: the server's own, or one of its chain.
+    """A certificate in a Secret has expired: the server's own, one of its chain, or the last of its authorities.
 
-    Why it matters: clients refuse the connection from the first certificate of the chain that ends.
+    Why it matters: clients refuse the connection from the first certificate of the chain that ends. Authorities
+    (ca.crt, a truststore) are of use until the last of them ends. Java keystores and PKCS#12 files are read as well.
     How to fix: issue a new certificate and replace tls.crt and tls.key; with cert-manager, look why it did not renew.
     """
     for ending in endings(context, of=lambda credential: credential.credential == "tls"):

@@ -8,7 +8,7 @@ from scanner.ending import endings, problem
 
 @check("CE02", "expiring-certificate", needs={"secrets"})
 def expiring_certificate(context: Context) -> Iterator[Problem]:
-    """A certificate in a TLS Secret expires soon: the server's own, or one of its chain.
+    """A certificate in a Secret expires soon: the server's own, one of its chain, or the last of its authorities.
 
     Why it matters: clients refuse the connection from the first certificate of the chain that ends. cert-manager
     renews when a third of the lifetime is left, so a shorter rest means that something keeps it from doing so.
