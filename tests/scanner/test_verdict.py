@@ -160,7 +160,10 @@ def test_a_pod_older_than_the_link_is_told_so_by_its_pull_secrets() -> None:
     cell = only_cell(pull_secret("a", "quay.io"), account("a"), pod("app", "quay.io/x", message=ANONYMOUS))
 
     assert (cell.status, cell.reason, cell.details["code"]) == (Status.CRITICAL, "unlinked", "PS09")
-    assert (cell.chain[2].state, cell.chain[2].note) == ("broken", "ServiceAccount default links a now, the Pod is older")
+    assert (cell.chain[2].state, cell.chain[2].note) == (
+        "broken",
+        "ServiceAccount default links a now, the Pod is older",
+    )
 
 
 def test_a_hidden_login_is_told_at_the_key_that_hides_it() -> None:
