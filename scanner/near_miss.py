@@ -226,7 +226,7 @@ def _other_host(host: str, wanted: str) -> tuple[Miss, str] | None:
 def _is_typo(host: str, wanted: str) -> bool:
     """One or two slips: a letter too many, too few, another, or two exchanged (optimal string alignment)."""
     most = 1 if min(len(host), len(wanted)) < 10 else 2
-    if abs(len(host) - len(wanted)) > most or min(len(host), len(wanted)) < 5 or host.isdigit():
+    if abs(len(host) - len(wanted)) > most or min(len(host), len(wanted)) < 5:
         return False
     before: list[int] = []
     last = list(range(len(wanted) + 1))
