@@ -1,8 +1,8 @@
 """The parts of Kubernetes objects that a scan reads, decoded straight from the API server's JSON.
 
 Only these fields are decoded; everything else is skipped by the parser without building Python objects. `Secret.data`
-holds real values: objects of this module live only between `cluster.py` and `build_snapshot`, and are never stored,
-logged or passed on.
+holds real values, and so may a container's environment and arguments: objects of this module live only between
+`cluster.py` and `build_snapshot`, and are never stored, logged or passed on.
 """
 
 from __future__ import annotations
@@ -93,7 +93,12 @@ class EnvVarSource(Raw, frozen=True, kw_only=True):
 
 
 class EnvVar(Raw, frozen=True, kw_only=True):
+    name: str = ""
+    value: str = ""
     value_from: EnvVarSource | None = None
+
+    def __repr__(self) -> str:
+        return f"EnvVar({self.name})"
 
 
 class SecretEnvSource(Raw, frozen=True, kw_only=True):
@@ -108,8 +113,13 @@ class EnvFromSource(Raw, frozen=True, kw_only=True):
 class Container(Raw, frozen=True, kw_only=True):
     name: str = ""
     image: str = ""
+    command: list[str] | None = None
+    args: list[str] | None = None
     env: list[EnvVar] | None = None
     env_from: list[EnvFromSource] | None = None
+
+    def __repr__(self) -> str:
+        return f"Container({self.name})"
 
 
 class KeyToPath(Raw, frozen=True, kw_only=True):

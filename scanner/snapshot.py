@@ -31,6 +31,7 @@ from scanner.credentials.service_account_token import TYPE as SERVICE_ACCOUNT_TO
 from scanner.docker_config import DATA_KEYS, MalformedPullSecret, parse_entries
 from scanner.elsewhere import Elsewhere, Place
 from scanner.form import forms_of
+from scanner.literal import LiteralCredential, literal_credentials
 from scanner.misfit import Misfit, find_misfit
 from scanner.renewal import completed
 
@@ -38,6 +39,7 @@ __all__ = [
     "Container",
     "Elsewhere",
     "Event",
+    "LiteralCredential",
     "Owner",
     "Place",
     "Pod",
@@ -148,7 +150,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """`controller` is "Kind/name" of the object that would make this Pod again, "" when none would."""
+    """`controller` is "Kind/name" of the object that would make this Pod again, "" when none would; `literals` say
+    where a credential is written out in its spec or annotations, without the value."""
 
     name: str
     service_account: str
@@ -159,6 +162,7 @@ class Pod:
     phase: str = ""
     controller: str = ""
     events: tuple[Event, ...] = ()
+    literals: tuple[LiteralCredential, ...] = ()
 
     @property
     def is_finished(self) -> bool:
@@ -204,6 +208,7 @@ def build_snapshot(objects: raw.NamespaceObjects, *, fingerprint: Fingerprint) -
         if event.involved_object.kind == "Pod":
             events[event.involved_object.name].append(_event(event))
     namespace = objects.namespace
+    names = frozenset([secret.metadata.name for secret in objects.secrets])
     return Snapshot(
         name=namespace.metadata.name,
         uid=namespace.metadata.uid,
@@ -212,7 +217,7 @@ def build_snapshot(objects: raw.NamespaceObjects, *, fingerprint: Fingerprint) -
         owners=tuple(_owners(objects)),
         secrets=MappingProxyType({s.metadata.name: _secret(s, fingerprint) for s in objects.secrets}),
         service_accounts=MappingProxyType({a.metadata.name: _service_account(a) for a in objects.service_accounts}),
-        pods=tuple(_pod(pod, events.get(pod.metadata.name, ())) for pod in objects.pods),
+        pods=tuple(_pod(pod, events.get(pod.metadata.name, ()), names) for pod in objects.pods),
         unreadable=MappingProxyType(dict(objects.unreadable)),
     )
 
@@ -346,7 +351,7 @@ def _event(event: raw.Event) -> Event:
     return Event(reason=event.reason, message=event.message, last_at=last_at, count=count)
 
 
-def _pod(pod: raw.Pod, events: Iterable[Event]) -> Pod:
+def _pod(pod: raw.Pod, events: Iterable[Event], secret_names: frozenset[str]) -> Pod:
     spec, status, metadata = pod.spec, pod.status or _NO_STATUS, pod.metadata
     controller = ""
     for owner in metadata.owner_references or ():
@@ -369,6 +374,7 @@ def _pod(pod: raw.Pod, events: Iterable[Event]) -> Pod:
         phase=status.phase,
         controller=controller,
         events=tuple(sorted(events, key=lambda event: event.last_at or _LONG_AGO, reverse=True)) if events else (),
+        literals=literal_credentials(pod, secret_names),
     )
 
 
