@@ -122,7 +122,7 @@ class Context:
 
     def columns_behind(self, secret: str, uses: Iterable[ImageUse]) -> tuple[str, ...]:
         """The columns that a pull Secret concerns which is not there or of no use: the registries of `uses`, those that
-        fail now if any does; else what Secrets of its name elsewhere are for, if they agree; else the one of all others.
+        fail now if any does; else what Secrets of its name elsewhere are for, if they agree; else that of all others.
         """
         concerned = [use for use in uses if use.credential]
         failing = [use for use in concerned if use.failure]
