@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.management import BaseCommand, CommandError
 from django.utils import timezone
 
@@ -44,7 +47,7 @@ class Command(BaseCommand):
     def _save(self, name: str, options: dict[str, Any]) -> None:
         cluster = Cluster.objects.filter(name=name).first() or Cluster(name=name, scan_interval=settings.SCAN_INTERVAL)
         given = {
-            "kubeconfig": options["kubeconfig"],
+            "kubeconfig": _absolute(options["kubeconfig"]),
             "context": options["context"],
             "scan_interval": options["interval"],
             "include": options["include"],
@@ -57,9 +60,19 @@ class Command(BaseCommand):
         if not 5 <= cluster.scan_interval <= 86_400:
             raise CommandError("--interval must be between 5 and 86400 seconds.")
         try:
+            cluster.full_clean()
             connect(cluster).close()
+        except ValidationError as error:
+            raise CommandError(f"{name} was not saved: {' '.join(error.messages)}") from error
         except BadConfiguration as error:
-            raise CommandError(f"{name} was not saved: {error}") from error
+            raise CommandError(f"{name} was not saved: {error} {error.remedy}".strip()) from error
         cluster.next_scan_at = timezone.now()
         cluster.save()
         self.stdout.write(f"{name} is scanned every {cluster.scan_interval} s, starting now.")
+
+
+def _absolute(kubeconfig: str | None) -> str | None:
+    """The same file for a worker that runs in another folder."""
+    if not kubeconfig:
+        return kubeconfig
+    return os.pathsep.join(str(Path(part).expanduser().absolute()) for part in kubeconfig.split(os.pathsep) if part)

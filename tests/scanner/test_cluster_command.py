@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from scanner.models import Cluster, Namespace
+
+pytestmark = pytest.mark.django_db
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {token: s3cr3t-token}}]
+contexts: [{name: prod, context: {cluster: c, user: u}}, {name: test, context: {cluster: c, user: u}}]
+current-context: prod
+"""
+
+
+@pytest.fixture(name="kubeconfig")
+def _kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "kubeconfig"
+    path.write_text(KUBECONFIG, encoding="utf-8")
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return path
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command("cluster", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_a_cluster_is_added_and_due_at_once(kubeconfig: Path) -> None:
+    said = run("prod-eu", "--kubeconfig", str(kubeconfig), "--interval", "120", "--include", "team-*", "--exclude", "x")
+    assert said == "prod-eu is scanned every 120 s, starting now.\n"
+    cluster = Cluster.objects.get()
+    assert (cluster.kubeconfig, cluster.include, cluster.exclude) == (str(kubeconfig), ["team-*"], ["x"])
+    assert cluster.next_scan_at is not None
+
+
+def test_only_what_is_named_is_changed(kubeconfig: Path) -> None:
+    run("prod-eu", "--kubeconfig", str(kubeconfig), "--include", "a", "--include", "b", "--interval", "90")
+    run("prod-eu", "--context", "test", "--selector", "team=vision")
+    cluster = Cluster.objects.get()
+    assert (cluster.include, cluster.scan_interval, cluster.kubeconfig) == (["a", "b"], 90, str(kubeconfig))
+    assert (cluster.context, cluster.label_selector) == ("test", "team=vision")
+
+
+def test_a_relative_path_is_the_same_file_for_a_worker_elsewhere(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(kubeconfig.parent)
+    run("one", "--kubeconfig", "kubeconfig")
+    run("two", "--kubeconfig", "~/kubeconfig")
+    assert {cluster.kubeconfig for cluster in Cluster.objects.all()} == {str(kubeconfig)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--kubeconfig", "nowhere"], "There is no kubeconfig at"),
+        (["--context", "nope"], "no context 'nope'. Its contexts are: prod, test."),
+        (["--interval", "4"], "--interval must be between 5 and 86400 seconds"),
+        (["--interval", "86401"], "--interval must be between 5 and 86400 seconds"),
+        (["--selector", "x" * 501], "at most 500 characters"),
+    ],
+)
+def test_what_cannot_work_is_not_saved(kubeconfig: Path, arguments: list[str], words: str) -> None:
+    first = ["--kubeconfig", str(kubeconfig)] if "--kubeconfig" not in arguments else []
+    with pytest.raises(CommandError) as refused:
+        run("prod-eu", *first, *arguments)
+    assert words in str(refused.value)
+    assert "s3cr3t" not in str(refused.value)
+    assert not Cluster.objects.exists()
+
+
+def test_a_name_that_is_too_long_is_not_saved(kubeconfig: Path) -> None:
+    with pytest.raises(CommandError, match="at most 100 characters"):
+        run("x" * 101, "--kubeconfig", str(kubeconfig))
+
+
+def test_clusters_are_listed(kubeconfig: Path) -> None:
+    assert run() == ""
+    run("b", "--kubeconfig", str(kubeconfig), "--context", "test", "--interval", "60")
+    run("a", "--kubeconfig", str(kubeconfig), "--interval", "90")
+    assert run().splitlines() == ["a\t(current context)\tevery 90 s", "b\ttest\tevery 60 s"]
+
+
+def test_a_removed_cluster_takes_what_was_found_in_it_along(kubeconfig: Path) -> None:
+    run("prod-eu", "--kubeconfig", str(kubeconfig))
+    Namespace.objects.create(cluster=Cluster.objects.get(), name="team-a")
+    assert run("prod-eu", "--remove") == "prod-eu is no longer scanned.\n"
+    assert (Cluster.objects.count(), Namespace.objects.count()) == (0, 0)
+    with pytest.raises(CommandError, match="no cluster called 'prod-eu'"):
+        run("prod-eu", "--remove")
