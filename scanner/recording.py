@@ -8,18 +8,17 @@ UPDATEs.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
-import msgspec
 from django.db import models, transaction
 from django.utils import timezone
 
 from scanner.check import Result, Status, rank
 from scanner.models import Cell, Cluster, Credential, Finding, Namespace, NamespaceOwner
+from scanner.storable import cleaned, encoder, fill, storable_text
 from scanner.verdict import Cell as CellVerdict
 from scanner.verdict import Verdict
 
@@ -30,54 +29,7 @@ ESSENTIAL: Final = frozenset({"secrets", "pods", "serviceaccounts"})
 
 #: Raise it when rows are filled in another way: then every namespace is written anew once, whatever its digest.
 _LAYOUT: Final = 1
-#: Longer texts than this are nothing that people read. Columns with a `max_length` have a limit of their own.
-TEXT_LIMIT: Final = 8_000
-# PostgreSQL stores neither in text nor in jsonb, while anybody can put them into a cluster.
-_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
-
 M = TypeVar("M", bound=models.Model)
-
-
-def storable_text(text: str, limit: int = TEXT_LIMIT) -> str:
-    """`text` as every database takes it. What is longer than `limit` characters is cut and ends in a hash of the whole,
-    so that two long names stay two."""
-    text = _UNSTORABLE.sub("\ufffd", text)
-    if len(text) <= limit:
-        return text
-    return f"{text[: limit - 13]}~{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
-
-
-def storable(value: Any) -> Any:
-    """`value` as plain JSON that every database takes."""
-    match value:
-        case str():
-            return storable_text(str(value))
-        case Mapping():
-            return {storable_text(str(key)): storable(one) for key, one in value.items()}
-        case list() | tuple():
-            return [storable(one) for one in value]
-        case None | bool() | int() | float():
-            return value
-        case _:
-            return storable(msgspec.to_builtins(value, enc_hook=_plain))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not a value that a scan stores")
-
-
-def _fill(row: models.Model, **values: Any) -> None:
-    """Set columns of `row` to `values` as the database takes them: the only way of what a cluster said into a row."""
-    for name, value in values.items():
-        if isinstance(value, str):
-            limit = getattr(row._meta.get_field(name), "max_length", None)
-            setattr(row, name, storable_text(str(value), limit or TEXT_LIMIT))
-        elif isinstance(value, Mapping | list | tuple):
-            setattr(row, name, storable(value))
-        else:
-            setattr(row, name, value)
 
 
 NAME_LIMIT: Final = 253
@@ -168,9 +120,6 @@ def _record_batch(cluster: Cluster, batch: list[Verdict], columns: dict[str, Cre
         _record_namespaces(changed, now=now)
 
 
-_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_plain)
-
-
 def _digest(verdict: Verdict) -> str:
     """Hash of everything that would be stored of `verdict`."""
     snapshot = verdict.snapshot
@@ -189,9 +138,9 @@ def _digest(verdict: Verdict) -> str:
         verdict.findings,
     )
     try:
-        encoded = _encoder.encode(stored)
+        encoded = encoder.encode(stored)
     except UnicodeEncodeError:
-        encoded = _encoder.encode(storable(stored))
+        encoded = encoder.encode(cleaned(stored))
     return hashlib.blake2b(encoded, digest_size=24).hexdigest()
 
 
@@ -239,7 +188,7 @@ def _record_findings(changed: list[_Changed], *, now: datetime) -> set[tuple[int
                 new.append(finding)
             else:
                 kept.append(finding)
-            _fill(
+            fill(
                 finding,
                 status=result.status,
                 rank=rank(result.status),
@@ -298,12 +247,12 @@ _CELL_FIELDS: Final = (
 def _judge(cell: Cell, status: Status, reason: str, *, now: datetime) -> None:
     if (cell.status, cell.reason) != (status, reason):
         cell.since = now
-    _fill(cell, status=status, rank=rank(status), reason=reason)
+    fill(cell, status=status, rank=rank(status), reason=reason)
 
 
 def _fill_cell(cell: Cell, told: CellVerdict, *, now: datetime) -> None:
     _judge(cell, told.status, told.reason, now=now)
-    _fill(
+    fill(
         cell,
         expires_at=told.expires_at,
         expiry_source=told.expiry_source,
@@ -338,7 +287,7 @@ def _record_owners(changed: list[_Changed]) -> None:
 def _record_namespaces(changed: list[_Changed], *, now: datetime) -> None:
     for row, verdict, digest in changed:
         snapshot = verdict.snapshot
-        _fill(
+        fill(
             row,
             uid=snapshot.uid,
             labels=snapshot.labels,
@@ -354,9 +303,9 @@ def _record_namespaces(changed: list[_Changed], *, now: datetime) -> None:
         )
         # What could not be read is not known to be gone.
         if "secrets" not in snapshot.unreadable:
-            _fill(row, pull_secrets=snapshot.pull_secret_keys())
+            fill(row, pull_secrets=snapshot.pull_secret_keys())
         if "serviceaccounts" not in snapshot.unreadable:
-            _fill(row, service_accounts=sorted(snapshot.service_accounts))
+            fill(row, service_accounts=sorted(snapshot.service_accounts))
     _save(Namespace, [], [one.row for one in changed], _NAMESPACE_FIELDS)
 
 

@@ -30,7 +30,8 @@ from scanner.credential import Fingerprint
 from scanner.elsewhere import Elsewhere, Place
 from scanner.models import Cluster, Namespace, Scan
 from scanner.policy import Policy
-from scanner.recording import NAME_LIMIT, close_namespace, mark_gone, record, storable_text
+from scanner.recording import NAME_LIMIT, close_namespace, mark_gone, record
+from scanner.storable import storable_text
 from scanner.verdict import Verdict, judge_all
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from scanner.models import Cell, Cluster, Credential, Finding, Namespace, NamespaceOwner
-from scanner.recording import BATCH, close_namespace, mark_gone, record, storable, storable_text
+from scanner.recording import BATCH, close_namespace, mark_gone, record
+from scanner.storable import storable, storable_text
 from tests.scanner.verdicts import NOON, QUAY, cell, dump, result, scanned, user, verdict
 
 pytestmark = pytest.mark.django_db

@@ -25,7 +25,7 @@ from scanner.cluster import BadConfiguration
 from scanner.cluster import Cluster as Api
 from scanner.cluster.kubeconfig import IN_CLUSTER
 from scanner.models import Cluster
-from scanner.recording import storable_text
+from scanner.storable import storable_text
 
 DEMO: Final = "demo"
 
