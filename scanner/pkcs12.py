@@ -59,7 +59,7 @@ def read_pkcs12(value: bytes, passwords: Iterable[str]) -> Keystore | None:
         parts = _contents(value)
         rounds = sum(_rounds(part) for part in parts)
         has_key = any(_has_key(part) for part in parts)
-    except (_NotDer, IndexError):
+    except (ValueError, IndexError):
         raise BadCertificates("is no PKCS#12 keystore that can be read") from None
     if not parts or len(parts) > _MAX_PARTS:
         raise BadCertificates("is a PKCS#12 keystore without contents, or with more than any has")
@@ -141,14 +141,18 @@ def _rounds(part: _Element) -> int:
     salt, iterations, *_ = _children(parameters)
     if salt.tag != _OCTETS or iterations.tag != _INTEGER or len(iterations.content) > 8:
         raise _NotDer
-    return max(int.from_bytes(iterations.content, "big", signed=True), 1)
+    return max(int.from_bytes(iterations.content, "big"), 1)
 
 
 def _has_key(part: _Element) -> bool:
     """Whether a ContentInfo that is not encrypted holds a private key, itself encrypted or not."""
-    if next(_children(part)).content != _OID_DATA:
+    if _first(part).content != _OID_DATA:
         return False
-    return any(next(_children(bag)).content in _KEY_BAGS for bag in _children(_only(_data(part))))
+    return any(_first(bag).content in _KEY_BAGS for bag in _children(_only(_data(part))))
+
+
+def _first(element: _Element) -> _Element:
+    return _only(element.content)
 
 
 def _only(value: bytes) -> _Element:
