@@ -115,9 +115,8 @@ def run(name: str, command: Sequence[str], environment: Mapping[str, str], *, ec
 def _environment(folder: Path) -> dict[str, str]:
     return {
         **os.environ,
-        "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
         "CREDBOARD_DATA_DIR": str(folder),
-        "CREDBOARD_PLAIN_STATIC": "true",
         "CREDBOARD_LOG_LEVEL": "WARNING",
         "CREDBOARD_FINGERPRINT_KEY": "a key for the benchmark",
     }

@@ -136,7 +136,7 @@ def stored(kubeconfig: str) -> Callable[[], Found]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     name, kubeconfig = sys.argv[1:]
     probe = {"raw": raw, "typed": typed, "merged": merged, "core": core, "stored": stored}[name](kubeconfig)
     began = time.perf_counter()
