@@ -1,7 +1,7 @@
 """Reading settings from environment variables.
 
-Every reader accepts `NAME` or `NAME_FILE` (the path of a file with the value, as Docker and Kubernetes mount secrets) and
-raises ImproperlyConfigured naming the variable, what it holds (never for secrets) and what it should hold.
+Every reader accepts `NAME` or `NAME_FILE` (the path of a file with the value, as Docker and Kubernetes mount secrets)
+and raises ImproperlyConfigured naming the variable, what it holds (never for secrets) and what it should hold.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+
+from scanner.policy import Policy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -52,6 +54,22 @@ def integer(name: str, default: int, *, minimum: int, maximum: int) -> int:
 def words(name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
     """A list separated by commas or white space."""
     return tuple(text(name).replace(",", " ").split()) or default
+
+
+def policy(name: str) -> Policy:
+    """What the policy file states whose path is in `name`; nothing without one."""
+    path = os.environ.get(name, "").strip()
+    if not path:
+        return Policy()
+    # Only with a file: it takes every check and credential kind to judge one.
+    from scanner.policy_file import BadPolicy, read_policy  # noqa: PLC0415
+
+    try:
+        return read_policy(Path(path).read_text(encoding="utf-8"), name=path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{name}={path} cannot be read: {type(error).__name__}") from error
+    except BadPolicy as error:
+        raise ImproperlyConfigured(f"{name} cannot be used.\n{error}") from None
 
 
 def networks(name: str) -> tuple[Network, ...]:

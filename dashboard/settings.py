@@ -151,6 +151,8 @@ API_TIMEOUT = env.integer("CREDBOARD_API_TIMEOUT", 30, minimum=1, maximum=600)
 # Seconds that a scanning worker may be silent before another one takes its cluster over. Longer than an API server may
 # take to answer, all tries counted, or a slow scan is taken over while it works.
 SCAN_LEASE = env.integer("CREDBOARD_SCAN_LEASE", 120, minimum=2, maximum=3_600)
+# What operators require, count otherwise and ignore. A mistake in the file stops every process at its start.
+POLICY = env.policy("CREDBOARD_POLICY_FILE")
 SCAN_RETENTION = env.integer("CREDBOARD_SCAN_RETENTION_DAYS", 14, minimum=1, maximum=3_650)
 # Seconds after which the broker gives a task that nobody acknowledged to another worker. Longer than any task may take.
 REDELIVER_AFTER = env.integer("CREDBOARD_REDELIVER_AFTER", 3_600, minimum=2, maximum=86_400)

@@ -22,7 +22,7 @@ from scanner.columns import SECRETS
 from scanner.coverage import Coverage, ImageUse
 from scanner.credential import ParsedCredential, column
 from scanner.elsewhere import Elsewhere
-from scanner.policy import Policy
+from scanner.policy import Policy, Requirement
 from scanner.snapshot import Secret, Snapshot
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Problem:
     concerns, or "" when none is to blame; `reason` one of the words of the product's status table; `message` one
     sentence for people; `details` JSON facts for the drawer: `pods` (names, at most 50) and `pod_count`, `secret`,
     `image`, `cause`, `raw` (a runtime's message), `elsewhere` (pairs of Namespace and Secret, to be filtered by what
-    the reader may see) and `elsewhere_count`."""
+    the reader may see) and `elsewhere_count`. A `Result` may have `overridden` beside them: from, to and reason."""
 
     object: str
     status: Status
@@ -100,7 +100,19 @@ class Context:
     @cached_property
     def blames(self) -> Blames:
         """Why images that need a credential get none, one cause for each."""
-        return Blames(self.coverage, self.policy.required_registries)
+        return Blames(self.coverage, self.required_registries)
+
+    @cached_property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """What the policy requires of this namespace; of one that is being deleted nothing."""
+        if self.snapshot.phase == "Terminating":
+            return ()
+        return self.policy.requirements_for(self.snapshot.name, self.snapshot.labels)
+
+    @cached_property
+    def required_registries(self) -> frozenset[str]:
+        """Hosts from which nothing is to be pulled here without a credential."""
+        return self.policy.required_registries.union(one.registry for one in self.requirements if one.registry)
 
     def with_elsewhere(self, elsewhere: Elsewhere) -> Context:
         """The same namespace with what is now known of the others; what was worked out of it alone is kept."""
@@ -131,6 +143,12 @@ class Context:
             columns = tuple(column("registry", host) for host in self.elsewhere.registries_of(secret))
         return columns or (SECRETS,)
 
+    def is_asked(self, one: Check) -> bool:
+        """Whether the policy wants `one` to be asked here and now."""
+        if one.on_request and one.code not in self.policy.enabled:
+            return False
+        return not self.policy.ignores(one.code, self.snapshot.name, labels=self.snapshot.labels, now=self.now)
+
 
 Question = Callable[[Context], Iterator[Problem]]
 
@@ -138,12 +156,13 @@ Question = Callable[[Context], Iterator[Problem]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """A registered question. `needs` are the resources without which it cannot be asked (plural API names), `wants`
-    those without which its answer is not the whole answer."""
+    those without which its answer is not the whole answer. `on_request`: asked only where the policy enables it."""
 
     code: str
     name: str
     needs: frozenset[str]
     wants: frozenset[str] = frozenset()
+    on_request: bool = False
     ask: Question
 
     @property
@@ -155,7 +174,9 @@ class Check:
 _checks: dict[str, Check] = {}
 
 
-def check(code: str, name: str, *, needs: Iterable[str], wants: Iterable[str] = ()) -> Callable[[Question], Question]:
+def check(
+    code: str, name: str, *, needs: Iterable[str], wants: Iterable[str] = (), on_request: bool = False
+) -> Callable[[Question], Question]:
     """Register the decorated generator as the check `code`. A code is given once, for ever.
 
     Raises RuntimeError at import for a code that is taken, retired or not two letters and two digits.
@@ -166,7 +187,9 @@ def check(code: str, name: str, *, needs: Iterable[str], wants: Iterable[str] = 
             raise RuntimeError(f"{code!r} is not two letters and two digits")
         if code in _checks or code in RETIRED or any(c.name == name for c in _checks.values()):
             raise RuntimeError(f"The check {code} {name} is registered twice, or its code is retired")
-        _checks[code] = Check(code=code, name=name, needs=frozenset(needs), wants=frozenset(wants), ask=ask)
+        _checks[code] = Check(
+            code=code, name=name, needs=frozenset(needs), wants=frozenset(wants), on_request=on_request, ask=ask
+        )
         return ask
 
     return register
@@ -197,7 +220,7 @@ def run_checks(context: Context, checks: Iterable[Check] | None = None, *, stric
     unasked: dict[str, str] = {}
     unreadable = context.snapshot.unreadable
     for one in all_checks().values() if checks is None else checks:
-        if one.code in context.policy.ignored:
+        if not context.is_asked(one):
             continue
         if unreadable and (missing := one.needs & unreadable.keys()):
             resource = min(missing)
@@ -215,18 +238,23 @@ def run_checks(context: Context, checks: Iterable[Check] | None = None, *, stric
         if unreadable and (missing := one.wants & unreadable.keys()):
             resource = min(missing)
             unasked[one.code] = f"{resource}: {unreadable[resource]}"
-        override = context.policy.statuses.get(one.code)
-        for problem in problems:
-            found.append(
-                Result(
-                    code=one.code,
-                    object=problem.object,
-                    status=problem.status if override is None else Status(override),
-                    reason=problem.reason,
-                    message=problem.message,
-                    credential=problem.credential,
-                    expires_at=problem.expires_at,
-                    details=problem.details,
-                )
-            )
+        found += [_result(one.code, problem, context.policy) for problem in problems]
     return Results(found=tuple(found), unasked=MappingProxyType(unasked))
+
+
+def _result(code: str, problem: Problem, policy: Policy) -> Result:
+    status, details = problem.status, problem.details
+    override = policy.statuses.get(code)
+    if override is not None and override != status:
+        why = {"from": str(status), "to": str(Status(override)), "reason": policy.reasons.get(code, "")}
+        status, details = Status(override), {**details, "overridden": why}
+    return Result(
+        code=code,
+        object=problem.object,
+        status=status,
+        reason=problem.reason,
+        message=problem.message,
+        credential=problem.credential,
+        expires_at=problem.expires_at,
+        details=details,
+    )

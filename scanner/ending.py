@@ -140,7 +140,8 @@ def _was_renewed(secret: Secret, credential: ParsedCredential) -> bool:
 
 def _status(context: Context, secret: Secret, credential: ParsedCredential, end: datetime) -> Status:
     left = end - context.now
-    critical, warning = context.policy.expiring_critical, context.policy.expiring_warning
+    thresholds = context.policy.thresholds_of(credential.kind)
+    critical, warning = thresholds.critical, thresholds.warning
     if credential.issued_at is not None:
         lifetime = end - credential.issued_at
         if credential.is_short_lived:

@@ -43,7 +43,7 @@ def latent(context: Context, use: ImageUse) -> Latent | None:
     if logins:
         is_over = all(attempt.is_expired for attempt in logins)
         return Latent(why="expired", use=use) if is_over else None
-    if image.registry in context.policy.required_registries:
+    if image.registry in context.required_registries:
         return None
     found: Latent | None = None
     if any(_is_refusal(other, image) for other in context.coverage.failing):

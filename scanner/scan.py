@@ -29,7 +29,6 @@ from scanner.check import Status
 from scanner.credential import Fingerprint
 from scanner.elsewhere import Elsewhere, Place
 from scanner.models import Cluster, Namespace, Scan
-from scanner.policy import Policy
 from scanner.recording import NAME_LIMIT, close_namespace, mark_gone, record
 from scanner.storable import storable_text
 from scanner.verdict import Verdict, judge_all
@@ -120,7 +119,7 @@ def _scan_wide(scan: Scan, connection: api.Cluster) -> None:
     objects = connection.namespaces(
         include=cluster.include, exclude=cluster.exclude, label_selector=cluster.label_selector, progress=progress
     )
-    verdicts = judge_all(objects, policy=Policy(), now=scan.started_at, fingerprint=fingerprint())
+    verdicts = judge_all(objects, policy=settings.POLICY, now=scan.started_at, fingerprint=fingerprint())
     stored = 0
     for batch in record(cluster, verdicts, now=scan.started_at):
         stored += len(batch)
@@ -225,7 +224,7 @@ def scan_namespace(namespace: Namespace) -> Scan:
                 objects = []
             elsewhere = StoredElsewhere(cluster)
             verdicts = judge_all(
-                objects, policy=Policy(), now=started_at, fingerprint=fingerprint(), elsewhere=elsewhere
+                objects, policy=settings.POLICY, now=started_at, fingerprint=fingerprint(), elsewhere=elsewhere
             )
             for batch in record(cluster, verdicts, now=started_at):
                 _count(scan, batch)

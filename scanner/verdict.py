@@ -22,7 +22,7 @@ __all__ = ["Cell", "Step", "Verdict", "judge", "judge_all"]
 #: Without one of these no namespace can be called well.
 ESSENTIAL: Final = frozenset({"secrets", "pods", "serviceaccounts"})
 #: Without these a check may know less: what it found before stands, and the namespace can be well all the same.
-_HELPFUL: Final = frozenset(raw.RESOURCES) - ESSENTIAL
+_HELPFUL: Final = frozenset({"namespaces", *raw.RESOURCES}) - ESSENTIAL
 MAX_PODS: Final = 50
 #: Of results with the same status, those of the family that explains more come first: what is wrong with the Secret
 #: before what the Pod says of it.

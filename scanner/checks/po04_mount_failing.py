@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from scanner.check import Context, Problem, Status, check
-from scanner.credential import column
+from scanner.columns import SECRETS
 from scanner.pull_failure import Cause, PullFailure, explain
 from scanner.reference import lacking
 from scanner.snapshot import Pod
@@ -109,7 +109,7 @@ def _problem(pod: Pod, told: _Told) -> Problem:
         status=Status.CRITICAL if is_secret else Status.WARNING,
         reason="missing" if is_secret else "failing",
         message=f"Pod {shown(pod.name)} cannot start: {shown(why, 600)}.",
-        credential=column("secret", failure.secret) if failure.secret else "",
+        credential=SECRETS if is_secret else "",
         details={
             "pods": [pod.name],
             "pod_count": 1,

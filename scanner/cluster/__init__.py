@@ -212,11 +212,12 @@ class Cluster:
         A resource that is forbidden stands in `unreadable`. Raises NotFound when the Namespace is not there; where even
         that may not be asked, only its name is known.
         """
+        unreadable: dict[str, str] = {}
         try:
             namespace = self._get(Ask(verb="get", resource="namespaces", name=name), raw.Namespace)
         except Forbidden:
             namespace = raw.Namespace(metadata=raw.ObjectMeta(name=name))
-        unreadable: dict[str, str] = {}
+            unreadable[NAMESPACES.name] = "forbidden"
         with _prefetching() as executor:
             lists = {field: self._list(resource, executor, namespace=name) for field, resource in NAMESPACED.items()}
             profile_owner = self._owner(name, unreadable)

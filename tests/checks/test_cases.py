@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from scanner.check import Context, Result, all_checks, run_checks
 from scanner.credential import Fingerprint
 from scanner.elsewhere import Elsewhere
 from scanner.policy import Policy
+from scanner.policy_file import read_policy
 from scanner.snapshot import build_snapshot
 from tests.objects import namespace_objects
 
@@ -33,9 +35,20 @@ def context_of(case: dict[str, Any]) -> Context:
         elsewhere.add(namespace, pull_secrets)
     return Context(
         snapshot=build_snapshot(objects, fingerprint=Fingerprint(b"test")),
-        policy=Policy(required_registries=frozenset(case.get("required_registries", ()))),
+        policy=policy_of(case),
         now=case.get("now", NOW),
         elsewhere=elsewhere,
+    )
+
+
+def policy_of(case: dict[str, Any]) -> Policy:
+    """What the case states as a policy file would; checks that are asked on request are always asked here."""
+    policy = read_policy(yaml.safe_dump(case.get("policy", {})), name="policy")
+    on_request = frozenset(one.code for one in all_checks().values() if one.on_request)
+    return replace(
+        policy,
+        enabled=on_request,
+        required_registries=policy.required_registries.union(case.get("required_registries", ())),
     )
 
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from scanner import raw
 from scanner.cluster import Cluster, ClusterError, ClusterWideForbidden, Forbidden, NotFound
 from scanner.credential import Fingerprint
-from scanner.policy import Policy
+from scanner.management.commands.policy import load
 from scanner.render import FORMATS, Report, any_critical, as_table
 from scanner.verdict import judge_all
 
@@ -33,16 +34,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--namespace", "-n", action="append", default=[], help="read only this Namespace; may be repeated"
         )
+        parser.add_argument("--policy", metavar="FILE", help="policy file; default: $CREDBOARD_POLICY_FILE, if any")
         parser.add_argument("--format", choices=sorted(FORMATS), default="table")
 
     def handle(self, **options: Any) -> None:
         now = datetime.now(UTC)
+        policy = load(options["policy"]) if options["policy"] else settings.POLICY
         # Nothing is stored, so equal values need to be told apart only within this run.
         fingerprint = Fingerprint(secrets.token_bytes(32))
         try:
             with Cluster.from_kubeconfig(options["kubeconfig"], options["context"]) as cluster:
                 objects = read(cluster, options["namespace"])
-                verdicts = list(judge_all(objects, policy=Policy(), now=now, fingerprint=fingerprint))
+                verdicts = list(judge_all(objects, policy=policy, now=now, fingerprint=fingerprint))
                 name = cluster.name
         except ClusterError as error:
             raise CommandError("\n".join(filter(None, (str(error), error.remedy))), returncode=2) from None
