@@ -93,7 +93,8 @@ class Unread:
 class Secret:
     """`entries` are the docker config entries without passwords; `malformed` says why the kubelet cannot read this pull
     Secret ("" when it can); `misfit` why it passes over the docker config that is, or should be, in it; `unparsable`
-    what the credential kinds could not read of it."""
+    what the credential kinds could not read of it; `last_used_on` the day that the API server wrote on a ServiceAccount
+    token, "" without one."""
 
     name: str
     type: str
