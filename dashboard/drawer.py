@@ -156,11 +156,13 @@ def chain(details: Mapping[str, Any]) -> tuple[ChainStep, ...]:
 def explain(findings: Iterable[FindingRow], checks: Mapping[str, Check]) -> tuple[Explained, ...]:
     """`findings` with the words of their checks, the same cause once; worst first, and causes before what Pods say.
 
+    Many Pods say the same of one cause; each Secret that is missing is a cause of its own and is named.
     Those of a check that is no more keep their message only.
     """
-    alike: dict[tuple[str, str, str], list[FindingRow]] = {}
+    alike: dict[tuple[str, str, str, str], list[FindingRow]] = {}
     for finding in findings:
-        alike.setdefault((finding.code, finding.reason, finding.credential), []).append(finding)
+        cause = "" if finding.object.startswith("Pod/") else finding.object
+        alike.setdefault((finding.code, finding.reason, finding.credential, cause), []).append(finding)
     explained = []
     for group in sorted(alike.values(), key=lambda group: (-rank(group[0].status), group[0].code.startswith("PO"))):
         finding = group[0]

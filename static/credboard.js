@@ -66,6 +66,22 @@
     }
   });
 
+  // One answer at a time for each element: a second one would come to an element that the first has replaced, and be lost.
+  // What the reader asks for ends whatever is under way; a refresh waits for its next turn.
+  const underWay = new WeakMap();
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { target, xhr, requestConfig } = event.detail;
+    const before = underWay.get(target);
+    if (before && before.readyState > XMLHttpRequest.UNSENT && before.readyState < XMLHttpRequest.DONE) {
+      if (requestConfig.triggeringEvent?.type === "refresh") {
+        event.preventDefault();
+        return;
+      }
+      before.abort();
+    }
+    underWay.set(target, xhr);
+  });
+
   // Whatever is swapped in, the reader keeps focus, scroll position and what was opened.
   let kept = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -139,11 +155,17 @@
   document.addEventListener("change", ({ target }) => {
     if (target.matches("form.filters :not(#q)")) filter(target.form);
   });
+  let isFiltered = false;
   document.addEventListener("htmx:pushedIntoHistory", (event) => {
     if (event.detail.path !== location.pathname + location.search) history.pushState({}, "", event.detail.path);
     const typing = document.activeElement;
     syncFilters(typing?.closest("form.filters") ? typing : null);
-    announce(one("#matrix")?.dataset.summary ?? "");
+    isFiltered = true;
+  });
+  // The address changes before what is shown does.
+  document.addEventListener("htmx:afterSettle", () => {
+    if (isFiltered) announce(one("#matrix")?.dataset.summary ?? "");
+    isFiltered = false;
   });
 
   // Drawer: a cell's own page, shown over this one.
