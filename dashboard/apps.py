@@ -9,4 +9,4 @@ class DashboardConfig(AppConfig):
     name = "dashboard"
 
     def ready(self) -> None:
-        from dashboard import system_checks  # noqa: F401  (registers itself)
+        from dashboard import system_checks  # noqa: F401, PLC0415 (registers itself)

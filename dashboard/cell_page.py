@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from django.urls import reverse
 
-from dashboard import drawer
+from dashboard import creation, drawer
 from dashboard.matrix import ESSENTIAL, REPAIRABLE, CellRow, kind_of, note
 from scanner.check import Status, all_checks
 from scanner.models import Cell, Finding, Namespace, Scan
 
-#: The account that reads clusters where Credboard is installed with its chart.
-READER_ACCOUNT: Final = "credboard:credboard-worker"
+#: The account that reads the cluster where the README's commands were followed.
+READER_ACCOUNT: Final = "credboard:reader"
 
 
 class CellPage:
@@ -120,7 +120,8 @@ class CellPage:
     @property
     def is_repairable(self) -> bool:
         """True when a new pull Secret, made from this page, may put it right."""
-        return self.credential.kind in ("registry", "secret") and self.cell.reason in REPAIRABLE and not self.is_stale
+        fits = creation.is_creatable(self.credential.slug, [finding.code for finding in self._open])
+        return fits and self.cell.reason in REPAIRABLE and not self.is_stale
 
     @property
     def commands(self) -> str:

@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.debug import sensitive_variables
 
 from dashboard import creation
-from dashboard.creation import CREATABLE, Known
+from dashboard.creation import Known
 from dashboard.forms import CreateForm
 from dashboard.identity import may_create
 from scanner import provision
@@ -37,12 +37,11 @@ class CreatePage:
     """The form for `credential` in `namespace`, which the person may see. Raises Http404 for what cannot be created."""
 
     def __init__(self, namespace: Namespace, credential: str) -> None:
-        kind, _, rest = credential.partition("/")
-        if kind not in CREATABLE or not rest:
-            raise Http404("Nothing to create")
         self.namespace = namespace
         self.cluster = namespace.cluster
         self.credential = credential
+        if not creation.is_creatable(credential, [finding.code for finding in self._findings]):
+            raise Http404("Nothing to create")
         self.refusal: Refusal | None = None
         self.form = self._form(None)
 
@@ -51,11 +50,14 @@ class CreatePage:
         return credential_kinds()[KIND]
 
     @cached_property
+    def _findings(self) -> list[Finding]:
+        return list(Finding.objects.of_credential(self.namespace, self.credential).open().worst_first())
+
+    @cached_property
     def known(self) -> Known:
-        findings = Finding.objects.of_credential(self.namespace, self.credential).open().worst_first()
         return creation.know(
             self.credential,
-            [(finding.code, finding.details) for finding in findings],
+            [(finding.code, finding.details) for finding in self._findings],
             all_accounts=self.namespace.service_accounts,
             taken=self.namespace.pull_secrets,
         )

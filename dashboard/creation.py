@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from scanner.registry_key import DOCKER_HUB_KEY
 
-#: Kinds of column that a pull Secret can fill: of a registry, and of a Secret whose registry nobody knows yet.
-CREATABLE: Final = frozenset({"registry", "secret"})
+#: The column of Secrets that workloads name; a missing pull Secret stands there while nobody knows its registry.
+UNKNOWN_REGISTRY: Final = "secrets"
 DOCKER_HUB_SERVER: Final = f"https://{DOCKER_HUB_KEY}/v1/"
 MISSING: Final = "PS01"
 
@@ -43,9 +43,10 @@ def know(
     taken: Collection[str],
 ) -> Known:
     """`findings` are (code, details) of the open findings of this cell; `taken` are names of Secrets that are there."""
-    kind, _, rest = credential.partition("/")
-    registry = rest if kind == "registry" else ""
-    missing: str = rest if kind == "secret" else ""
+    registry = registry_of(credential)
+    missing = ""
+    if credential == UNKNOWN_REGISTRY:
+        findings = [finding for finding in findings if finding[0] == MISSING]
     accounts: list[str] = []
     pods: list[str] = []
     count = 0
@@ -72,6 +73,17 @@ def know(
     )
 
 
+def registry_of(credential: str) -> str:
+    """The host (with port) of a registry's column, else ""."""
+    kind, _, rest = credential.partition("/")
+    return rest if kind == "registry" else ""
+
+
+def is_creatable(credential: str, codes: Collection[str]) -> bool:
+    """True when a new pull Secret may put right the cell of `credential`, whose open findings have `codes`."""
+    return bool(registry_of(credential)) or (credential == UNKNOWN_REGISTRY and MISSING in codes)
+
+
 def _texts(value: object) -> list[str]:
     values = value if isinstance(value, list | tuple) else [value]
     return [one for one in values if isinstance(one, str) and one]
@@ -95,6 +107,6 @@ def as_code(known: Known, *, namespace: str, name: str = "", accounts: Iterable[
         "  --docker-username='<user name>' --docker-password='<password or token>'",
     ]
     for account in accounts or known.accounts:
-        patch = shlex.quote(f'{{"imagePullSecrets":[{{"name":"{secret}"}}]}}')
-        lines.append(f"kubectl patch serviceaccount {shlex.quote(account)} {at} -p {patch}")
+        # Not a patch: the list of pull Secrets is atomic, so a patch would drop what the ServiceAccount has already.
+        lines.append(f"kubectl edit serviceaccount {shlex.quote(account)} {at}  # imagePullSecrets: add {secret}")
     return "\n".join(lines)

@@ -263,14 +263,18 @@ def look_commands(*, namespace: str, secret: str, pods: Sequence[str], accounts:
     )
 
 
+#: A Role grants nothing on these.
+CLUSTER_SCOPED: Final = frozenset({"namespaces", "profiles"})
+
+
 def grant_commands(*, namespace: str, resources: Iterable[str], account: str) -> tuple[str, ...]:
     """kubectl commands that let the ServiceAccount `account` ("namespace:name") read `resources` of one Namespace."""
-    names = ",".join(sorted(resources))
+    names = ",".join(sorted(set(resources) - CLUSTER_SCOPED))
     role = "credboard-read"
     at = ["--namespace", namespace]
     create = ["kubectl", "create"]
     return (
-        shlex.join([*create, "role", role, "--verb=get,list,watch", f"--resource={names}", *at]),
+        shlex.join([*create, "role", role, "--verb=list", f"--resource={names}", *at]),
         shlex.join([*create, "rolebinding", role, f"--role={role}", f"--serviceaccount={account}", *at]),
     )
 

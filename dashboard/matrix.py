@@ -26,13 +26,13 @@ KINDS: Final[Mapping[str, str]] = {
     "secrets": "Secret",
 }
 
-#: Reasons that a new pull Secret, made here, puts right.
+#: Reasons that a new pull Secret, made here, puts right. Not malformed: one broken Secret fails every pull of the Pods
+#: that name it, whatever else they name, so that one itself must go.
 REPAIRABLE: Final = frozenset(
     {
         "missing",
         "rejected",
         "denied",
-        "malformed",
         "wrong-host",
         "wrong-type",
         "expired",

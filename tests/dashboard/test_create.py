@@ -134,7 +134,7 @@ class TestTheForm:
 
         assert "kubectl create secret docker-registry regcred-pipeline --namespace kubeflow-user-example-com" in text
         assert "&lt;password or token&gt;" in text
-        assert "kubectl patch serviceaccount default-editor" in text
+        assert "kubectl edit serviceaccount default-editor" in text
 
     def test_in_the_drawer_it_is_a_part_and_else_a_page(self, operator: Client, namespace: Namespace) -> None:
         part, page = operator.get(URL, headers=HTMX), operator.get(URL)

@@ -69,8 +69,8 @@ def test_what_could_not_be_read_comes_with_the_command_that_grants_it(ada: Clien
     page = text(ada.get(URL))
 
     assert "What Credboard could not see here" in page
-    assert "--verb=get,list,watch --resource=pods,secrets --namespace team-vision" in page
-    assert "--serviceaccount=credboard:credboard-worker --namespace team-vision" in page
+    assert "--verb=list --resource=pods,secrets --namespace team-vision" in page
+    assert "--serviceaccount=credboard:reader --namespace team-vision" in page
     assert "1 check could not be asked in full" in page
     assert "Nothing in this Namespace needs a credential" not in page
 

@@ -69,7 +69,7 @@ class TestBeforeTheFirstScan:
         response = ada.get("/")
 
         assert "50 of 200 Namespaces" in text(response)
-        assert '<progress max="200" value="50"' in response.content.decode()
+        assert '<progress max="100" value="25"' in response.content.decode()
         assert 'data-refresh="1"' in response.content.decode()
 
     def test_a_scan_that_does_not_know_its_end_shows_no_percentage(self, ada: Client) -> None:
@@ -297,3 +297,14 @@ def test_a_shell_without_a_person_shows_no_cluster() -> None:
     factories.cluster()
 
     assert shell.Shell(RequestFactory().get("/")).cluster is None
+
+
+def test_an_owner_is_not_told_how_many_namespaces_the_cluster_has(client: Client) -> None:
+    cluster = factories.cluster()
+    factories.namespace(cluster, "team-a", owners=("grace",))
+    factories.scan(cluster, namespaces_done=12, namespaces_total=214)
+    client.force_login(factories.owner())
+
+    page = client.get("/").content.decode()
+
+    assert "214" not in page
