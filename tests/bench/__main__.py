@@ -1,7 +1,7 @@
 """`make bench`: what Credboard costs, beside what one would run instead, on one API server in one run.
 
-Seeds a real kube-apiserver itself, then measures each way of reading the cluster in a process of its own (wall clock, and
-peak memory as the kernel counted it), the least of `--repeat` runs. Figures depend on the machine; the ratios less so.
+Seeds a real kube-apiserver itself, then measures each way of reading the cluster in a process of its own (wall clock,
+and peak memory as the kernel counted it), the least of `--repeat` runs. Figures depend on the machine; the ratios less.
 """
 
 from __future__ import annotations

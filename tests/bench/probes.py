@@ -1,7 +1,7 @@
 """One measured way of reading the whole cluster each; run as `python -m tests.bench.probes NAME KUBECONFIG`.
 
-Each runs in a process of its own, so that its peak memory is its own. A probe imports and connects first and returns what is
-then timed: a worker does that once, not at every scan. Prints one line of JSON: `seconds`, and what it counted.
+Each runs in a process of its own, so that its peak memory is its own. A probe imports and connects first and returns
+what is then timed: a worker does that once, not at every scan. Prints one line of JSON: `seconds`, and what it counted.
 """
 
 from __future__ import annotations

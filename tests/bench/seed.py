@@ -125,8 +125,9 @@ def _certificate() -> tuple[str, str]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ingress.example.com")])
     now = datetime.now(UTC)
+    end = now + timedelta(days=90)
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=90))
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, end)
         .sign(key, hashes.SHA256())
         .public_bytes(serialization.Encoding.PEM)
     )
@@ -189,10 +190,10 @@ def _running_status(containers: list[Json]) -> Json:
 
 def _failing_status(image: str) -> Json:
     message = (
-        f'Back-off pulling image "{image}": ErrImagePull: failed to pull and unpack image "{image}": failed to resolve '
-        f'reference "{image}": failed to authorize: failed to fetch anonymous token: unexpected status from GET request '
-        "to https://harbor.example.com/service/token?scope=repository%3Aml%3Apull: 401 Unauthorized"
+        f'Back-off pulling image "{image}": ErrImagePull: failed to pull and unpack image "{image}": failed to '
+        f'resolve reference "{image}": failed to authorize: failed to fetch anonymous token: unexpected status from '
+        "GET request to https://harbor.example.com/service/token?scope=repository%3Aml%3Apull: 401 Unauthorized"
     )
     waiting = {"reason": "ImagePullBackOff", "message": message}
-    status = {"name": "app", "image": image, "imageID": "", "ready": False, "restartCount": 0, "state": {"waiting": waiting}}
-    return {"phase": "Pending", "containerStatuses": [status]}
+    status = {"name": "app", "image": image, "imageID": "", "ready": False, "restartCount": 0}
+    return {"phase": "Pending", "containerStatuses": [{**status, "state": {"waiting": waiting}}]}
