@@ -21,7 +21,7 @@ def incomplete_chain(context: Context) -> Iterator[Problem]:
                 object=f"Secret/{secret.name}",
                 status=Status.WARNING,
                 reason="malformed",
-                message=f"The chain in Secret {shown(secret.name)} lacks the certificate that issued its first one.",
+                message=f"The chain in Secret {shown(secret.name)} lacks the intermediate that issued its first one.",
                 credential=credential.credential,
                 expires_at=credential.expires_at,
                 details={"secret": secret.name, "part": "tls.crt"},
