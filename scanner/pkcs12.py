@@ -75,6 +75,8 @@ def read_pkcs12(value: bytes, passwords: Iterable[str]) -> Keystore | None:
 
 
 def _open(value: bytes, password: str, *, has_key: bool) -> Keystore | None:
+    if "\0" in password:
+        return None  # OpenSSL takes a C string, and `cryptography` panics, which is no Exception
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

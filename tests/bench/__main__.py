@@ -41,15 +41,27 @@ def main() -> None:
     parser.add_argument("--namespaces", type=int, default=2000, help="with 10 Pods, 6 Secrets, 3 ServiceAccounts each")
     parser.add_argument("--repeat", type=int, default=2, help="runs of each way of reading; the least counts")
     parser.add_argument("--grow", action="store_true", help="also a quarter of the size, to see how the cost grows")
-    parser.add_argument("--skip-cluster", action="store_true", help="only the pages")
+    parser.add_argument("--skip-cluster", action="store_true", help="only what needs no API server")
+    parser.add_argument("--mutations", type=int, default=100_000, help="broken Secrets to read; 0 for none")
     options = parser.parse_args()
     if not options.skip_cluster:
         whole = bench_cluster(Size(options.namespaces), options.repeat)
         if options.grow:
             quarter = bench_cluster(Size(options.namespaces // 4), options.repeat)
             _print_growth(quarter, whole)
+    if options.mutations:
+        bench_mutations(options.mutations)
     with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
         run("pages", [sys.executable, "-m", "tests.bench.pages"], _environment(Path(folder)), echo=True)
+
+
+def bench_mutations(count: int) -> None:
+    """Read `count` Secrets that were broken at random; what raises ends the bench and is told."""
+    with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
+        command = [sys.executable, "-m", "tests.bench.mutated", str(count)]
+        measure = run("mutated Secrets", command, _environment(Path(folder)))
+    print(f"\nMutated Secrets: {count:,} read and judged without an exception")
+    print(f"  {measure.seconds:.1f} s of CPU, {measure.megabytes:.0f} MB at the most   {_facts(measure.found)}")
 
 
 def bench_cluster(size: Size, repeat: int) -> dict[str, Measure]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,8 @@ from scanner.credential import Fingerprint, Unparsable, credential_kinds
 from scanner.credentials.tls import MAX_CERTIFICATES
 from scanner.expiry import MAX_TOKEN_BYTES, declared_expiry, read_token
 from tests import oracles
+from tests.credentials.test_cases import CASES
+from tests.objects import namespace_objects
 
 TYPES = [
     "Opaque",
@@ -69,6 +72,14 @@ def test_more_certificates_than_a_chain_has_are_not_read() -> None:
 
     with pytest.raises(Unparsable, match="more than any chain has"):
         list(credential_kinds()["tls"].read(secret, Fingerprint(b"test")))
+
+
+def test_a_keystore_whose_password_holds_a_zero_byte_is_not_opened() -> None:
+    found = [case["secret"] for case in CASES["keystore"].values() if case.get("credentials")]
+    for secret in namespace_objects([{"kind": "Secret", "metadata": {"name": "s"}, **one} for one in found]).secrets:
+        data = {key: value if len(value) > 200 else value[:2] + b"\0" + value[2:] for key, value in secret.data.items()}
+
+        read_all(msgspec.structs.replace(secret, data=data))
 
 
 def test_a_value_too_long_for_a_token_is_none() -> None:
