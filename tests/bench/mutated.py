@@ -1,8 +1,8 @@
 """Secrets as a stranger could make them: valid ones of every kind, broken at random, through the whole core.
 
-`python -m tests.bench.mutated COUNT [SEED]`. Nothing may raise, whatever they hold. Prints one line of JSON: CPU seconds
-in the core (making the Secrets is not counted), peak MB of the process, the slowest namespace, and what came out. The
-first Secret that raises is written to standard error, as Python, with the seed that makes it again.
+`python -m tests.bench.mutated COUNT [SEED]`. Nothing may raise, whatever they hold. Prints one line of JSON: seconds of
+CPU in the core (making the Secrets is not counted), peak MB of the process, the slowest namespace, and what came out.
+The first Secret that raises is written to standard error, as Python, with the seed that makes it again.
 """
 
 from __future__ import annotations
