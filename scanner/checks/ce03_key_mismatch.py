@@ -20,7 +20,7 @@ def key_mismatch(context: Context) -> Iterator[Problem]:
                 object=f"Secret/{secret.name}",
                 status=Status.CRITICAL,
                 reason="malformed",
-                message=f"The private key in Secret {shown(secret.name)} is not that of the first certificate of tls.crt.",
+                message=f"The private key in Secret {shown(secret.name)} is not that of the first certificate.",
                 credential=credential.credential,
                 expires_at=credential.expires_at,
                 details={"secret": secret.name, "part": "tls.key"},
