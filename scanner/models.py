@@ -144,7 +144,8 @@ class Scan(models.Model):
     """One pass over a cluster, or over the Namespace called `namespace`.
 
     `mode` says how it read: "cluster" (cluster-wide lists) or "namespaces" (one after the other, because the wide list
-    was refused). `error` and `remedy` are sentences for people; `error_kind` is the name of the `ClusterError`.
+    was refused). `error` and `remedy` are sentences for people; `error_kind` is the name of the `ClusterError`. A scan
+    that is done has them too when `failed_namespaces` of its Namespaces could not be scanned: they tell of the last.
     """
 
     class State(models.TextChoices):
@@ -160,6 +161,7 @@ class Scan(models.Model):
     finished_at = models.DateTimeField(null=True)
     namespaces_done = models.PositiveIntegerField(default=0)
     namespaces_total = models.PositiveIntegerField(null=True)
+    failed_namespaces = models.PositiveIntegerField(default=0)
     critical = models.PositiveIntegerField(default=0)
     warning = models.PositiveIntegerField(default=0)
     unknown = models.PositiveIntegerField(default=0)

@@ -252,5 +252,5 @@ class NamespaceObjects(msgspec.Struct, frozen=True, kw_only=True):
     pods: list[Pod] = []
     events: list[Event] = []
     role_bindings: list[RoleBinding] = []
-    profile_owner: str = ""
+    profile_owner: Subject | None = None
     unreadable: dict[str, str] = {}

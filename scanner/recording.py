@@ -268,15 +268,17 @@ def _record_owners(changed: list[_Changed]) -> None:
         (owner.namespace_id, owner.kind, owner.name): owner
         for owner in NamespaceOwner.objects.filter(namespace__in=[one.row for one in changed])
     }
-    wanted = {
+    standing = _standing_owners(changed, list(present.values()))
+    wanted: dict[tuple[int, str, str], NamespaceOwner] = {
         (row.pk, owner.kind, owner.name): NamespaceOwner(
             namespace=row, kind=owner.kind, name=owner.name, source=owner.source
         )
         for row, verdict, _ in changed
         for owner in reversed(verdict.snapshot.owners)
         # A name that cannot be kept as it is must not become another one: it says who may see the namespace.
-        if storable_text(owner.name, NAME_LIMIT) == owner.name
+        if storable_text(owner.name, NAME_LIMIT) == owner.name and (row.pk, owner.name) not in standing
     }
+    wanted |= {key: owner for key, owner in present.items() if (owner.namespace_id, owner.name) in standing}
     stale = {owner.pk for key, owner in present.items() if key not in wanted or wanted[key].source != owner.source}
     for chunk in _chunks(sorted(stale)):
         NamespaceOwner.objects.filter(pk__in=chunk).delete()
@@ -284,13 +286,42 @@ def _record_owners(changed: list[_Changed]) -> None:
     NamespaceOwner.objects.bulk_create((o for key, o in wanted.items() if key not in kept), batch_size=500)
 
 
+def _standing_owners(changed: list[_Changed], present: list[NamespaceOwner]) -> set[tuple[int, str]]:
+    """(pk of the namespace, name) of the owners stored from a source that could not be read this time.
+
+    One failed list would otherwise hide namespaces from whose they are. Only in the very namespace that was seen, not
+    in another of its name. The annotation by which Kubeflow repeats a Profile's owner stands for the Profile, but does
+    not tell a group from a user: so what is stored under that name stands, and other names do not.
+    """
+    by_namespace = {one.row.pk: one for one in changed}
+    standing = set()
+    for owner in present:
+        row, verdict, _ = by_namespace[owner.namespace_id]
+        snapshot = verdict.snapshot
+        if row.gone_at is not None or (row.uid and snapshot.uid and row.uid != snapshot.uid):
+            continue
+        unread = not _OWNER_SOURCES[owner.source].isdisjoint(snapshot.unreadable)
+        if unread and owner.source == "profile":
+            told = {one.name for one in snapshot.owners if one.source == "profile"}
+            unread = not told or ("profiles" in snapshot.unreadable and owner.name in told)
+        if unread:
+            standing.add((owner.namespace_id, owner.name))
+    return standing
+
+
+#: Source of an owner -> what has to be read for it.
+_OWNER_SOURCES: Final = {
+    "profile": frozenset({"profiles", "namespaces"}),
+    "annotation": frozenset({"namespaces"}),
+    "rolebinding": frozenset({"rolebindings"}),
+}
+
+
 def _record_namespaces(changed: list[_Changed], *, now: datetime) -> None:
     for row, verdict, digest in changed:
         snapshot = verdict.snapshot
         fill(
             row,
-            uid=snapshot.uid,
-            labels=snapshot.labels,
             status=verdict.status,
             rank=rank(verdict.status),
             reason=verdict.reason,
@@ -302,6 +333,8 @@ def _record_namespaces(changed: list[_Changed], *, now: datetime) -> None:
             gone_at=None,
         )
         # What could not be read is not known to be gone.
+        if "namespaces" not in snapshot.unreadable:
+            fill(row, uid=snapshot.uid, labels=snapshot.labels)
         if "secrets" not in snapshot.unreadable:
             fill(row, pull_secrets=snapshot.pull_secret_keys())
         if "serviceaccounts" not in snapshot.unreadable:

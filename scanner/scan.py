@@ -8,6 +8,7 @@ read.
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,21 +20,27 @@ from typing import Final
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
 from scanner import cluster as api
 from scanner import raw
 from scanner.check import Status
+from scanner.cluster.errors import printable
 from scanner.credential import Fingerprint
 from scanner.elsewhere import Elsewhere, Place
+from scanner.label_selector import InvalidSelector, parse_label_selector
 from scanner.models import Cluster, Namespace, Scan
 from scanner.recording import NAME_LIMIT, close_namespace, mark_gone, record
 from scanner.storable import storable_text
 from scanner.verdict import Verdict, judge_all
 
 log = logging.getLogger(__name__)
+
+#: Of the words of one Namespace in the row of the whole scan, whose column takes 1000 characters.
+ERROR_LIMIT: Final = 900
 
 #: Seconds between two rows of progress, which pages show and which keep the lease.
 TELL_EVERY: Final = 0.5
@@ -70,20 +77,22 @@ class StoredElsewhere(Elsewhere):
         self._load()
         return super().keys_of(place)
 
-    def registries_of(self, secret: str) -> tuple[str, ...]:
-        self._load()
-        return super().registries_of(secret)
-
 
 def fingerprint() -> Fingerprint:
     """Keyed with this installation's own key."""
     return Fingerprint(settings.FINGERPRINT_KEY.encode())
 
 
-def connect(cluster: Cluster) -> api.Cluster:
-    """Raises `cluster.BadConfiguration` when the kubeconfig of `cluster` is no use."""
+def connect(cluster: Cluster, *, connect_timeout: float = 5, read_timeout: float | None = None) -> api.Cluster:
+    """Times are seconds of each request; `read_timeout` is `settings.API_TIMEOUT` unless given.
+
+    Raises `cluster.BadConfiguration` when the kubeconfig of `cluster` is no use.
+    """
     return api.Cluster.from_kubeconfig(
-        cluster.kubeconfig or None, cluster.context or None, read_timeout=settings.API_TIMEOUT
+        cluster.kubeconfig or None,
+        cluster.context or None,
+        connect_timeout=connect_timeout,
+        read_timeout=settings.API_TIMEOUT if read_timeout is None else read_timeout,
     )
 
 
@@ -107,6 +116,11 @@ def scan_cluster(cluster: Cluster) -> Scan | None:
                 _scan_wide(scan, connection)
             except api.ClusterWideForbidden as refusal:
                 _hand_out(scan, connection, refusal)
+            except api.Invalid as error:
+                # What a scan asks is always valid but for the one part that people write.
+                if not cluster.label_selector:
+                    raise
+                raise invalid_selector(cluster.label_selector, str(error)) from None
         Scan.objects.prune(cluster, before=started_at - timedelta(days=settings.SCAN_RETENTION))
         return scan
     finally:
@@ -197,11 +211,43 @@ def _names(cluster: Cluster, connection: api.Cluster, refusal: api.ClusterWideFo
         # Without the right to list Namespaces, those that `include` spells out can still be read.
         plain = sorted(name for name in cluster.include if not set(name) & set("*?["))
         if plain:
-            return plain
+            return _labelled(cluster, connection, plain, error) if cluster.label_selector else plain
         why = f"{refusal} Nor may it list the Namespaces themselves. Grant that, or name those to scan one by one"
         example = f"manage.py cluster {cluster.name} --include NAMESPACE"
         remedy = refusal.remedy or error.remedy
         raise api.Forbidden(f"{why} ({example}).", ask=refusal.ask, grant=refusal.grant, remedy=remedy) from None
+
+
+def _labelled(cluster: Cluster, connection: api.Cluster, names: list[str], refusal: api.Forbidden) -> list[str]:
+    """Those of `names` whose labels the cluster's selector matches. Raises Forbidden where labels cannot be read."""
+    try:
+        selector = parse_label_selector(cluster.label_selector)
+    except InvalidSelector as error:
+        raise invalid_selector(cluster.label_selector, str(error)) from None
+    found = []
+    for name in names:
+        try:
+            if selector.matches(connection.namespace_labels(name)):
+                found.append(name)
+        except api.NotFound:
+            continue
+        except api.Forbidden as error:
+            drop = f'manage.py cluster {shlex.quote(cluster.name)} --selector ""'
+            raise api.Forbidden(
+                f"A label selector needs the right to list or get Namespaces, and Credboard has neither. "
+                f"Grant one, or scan without the selector {printable(cluster.label_selector)!r} ({drop}).",
+                ask=error.ask,
+                grant=refusal.grant or error.grant,
+                remedy=refusal.remedy or error.remedy,
+            ) from None
+    return found
+
+
+def invalid_selector(selector: str, why: str) -> api.Invalid:
+    """The error that tells which setting to change when a cluster's label selector cannot be used."""
+    error = api.Invalid(f"The label selector {printable(selector)!r} cannot be used: {why.rstrip('.')}.")
+    error.remedy = 'Change it with manage.py cluster NAME --selector SELECTOR, or drop it with --selector "".'
+    return error
 
 
 def is_selected(name: str, include: list[str], exclude: list[str]) -> bool:
@@ -239,19 +285,32 @@ def scan_namespace(namespace: Namespace) -> Scan:
 
 
 def _report_back(namespace: Namespace, scan: Scan) -> None:
-    """Count a scanned Namespace in the cluster's scan that handed it out; the last one finishes that scan."""
+    """Count a scanned Namespace in the cluster's scan that handed it out; the last one finishes that scan.
+
+    That scan says of the last Namespace that failed why it did; when all of them failed, it did.
+    """
     parent = namespace.report_back()
     if parent is None:
         return
     cluster, now = namespace.cluster, timezone.now()
     running = Scan.objects.filter(pk=parent.pk, state=Scan.State.RUNNING)
-    running.update(
-        namespaces_done=F("namespaces_done") + 1,
-        **{status.value: F(status.value) + getattr(scan, status) for status in Status},
-    )
+    counts = {status.value: F(status.value) + getattr(scan, status) for status in Status}
+    if scan.state == Scan.State.DONE:
+        running.update(namespaces_done=F("namespaces_done") + 1, **counts)
+    else:
+        running.update(
+            namespaces_done=F("namespaces_done") + 1,
+            failed_namespaces=F("failed_namespaces") + 1,
+            error_kind=scan.error_kind,
+            error=storable_text(f"Namespace {namespace.name}: {scan.error}", ERROR_LIMIT),
+            remedy=scan.remedy,
+        )
     # While Namespaces report back their cluster counts as being scanned.
     leased = Cluster.objects.filter(pk=cluster.pk, lease_until__gt=now)
-    if running.filter(namespaces_done__gte=F("namespaces_total")).update(state=Scan.State.DONE, finished_at=now):
+    ended = running.filter(namespaces_done__gte=F("namespaces_total"))
+    if ended.filter(failed_namespaces__gte=F("namespaces_total")).update(
+        state=Scan.State.FAILED, finished_at=now, error=Concat(Value("No Namespace could be scanned. "), "error")
+    ) or ended.update(state=Scan.State.DONE, finished_at=now):
         leased.update(lease_until=None)
     else:
         leased.update(lease_until=now + timedelta(seconds=settings.SCAN_LEASE))

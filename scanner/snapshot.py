@@ -234,9 +234,11 @@ def _owners(objects: raw.NamespaceObjects) -> Iterator[Owner]:
 def _owner_claims(objects: raw.NamespaceObjects) -> Iterator[Owner]:
     metadata = objects.namespace.metadata
     annotations = metadata.annotations or {}
-    yield Owner(kind="user", name=objects.profile_owner, source="profile")
     label, value = KUBEFLOW_LABEL
-    if (metadata.labels or {}).get(label) == value:
+    if subject := objects.profile_owner:
+        yield Owner(kind="group" if subject.kind == "Group" else "user", name=subject.name, source="profile")
+    elif (metadata.labels or {}).get(label) == value:
+        # The controller writes the owner's name here whatever its kind, so only where the Profile itself is not known.
         yield Owner(kind="user", name=annotations.get(KUBEFLOW_OWNER_ANNOTATION, "").strip(), source="profile")
     for name in annotations.get(OWNER_ANNOTATION, "").split(","):
         yield Owner(kind="user", name=name.strip(), source="annotation")

@@ -73,7 +73,7 @@ def judge(context: Context, *, strict: bool = False) -> Verdict:
     candidates = [(cell.status, cell.reason) for cell in cells]
     candidates += [(result.status, result.reason) for result in sorted(results.found, key=_order)]
     gaps = {why.partition(":")[0] for why in results.unasked.values()} - _HELPFUL
-    if gaps or ESSENTIAL & context.snapshot.unreadable.keys():
+    if gaps or ESSENTIAL & context.snapshot.unreadable.keys() or not _exists(context.snapshot):
         candidates.append((Status.UNKNOWN, "not-checked"))
     status, reason = max(candidates, key=lambda one: rank(one[0]), default=(Status.OK, ""))
     return Verdict(
@@ -84,6 +84,14 @@ def judge(context: Context, *, strict: bool = False) -> Verdict:
         findings=results.found,
         unasked=results.unasked,
     )
+
+
+def _exists(snapshot: Snapshot) -> bool:
+    """Whether anything proves that the namespace is there: the namespace itself, or an object in it. The API server
+    answers lists in a namespace that never was with nothing, while a real one has a ServiceAccount `default`."""
+    if "namespaces" not in snapshot.unreadable:
+        return True
+    return bool(snapshot.service_accounts or snapshot.secrets or snapshot.pods)
 
 
 class _NotYet(Elsewhere):

@@ -199,7 +199,7 @@ class Cluster:
                     fields = {f: take(name, *stream, unreadable, here) for f, stream in streams.items()}
                     yield raw.NamespaceObjects(
                         namespace=namespace,
-                        profile_owner=owners.get(name, ""),
+                        profile_owner=owners.get(name),
                         unreadable={**unreadable, **here},
                         **fields,
                     )
@@ -217,15 +217,21 @@ class Cluster:
             namespace = self._get(Ask(verb="get", resource="namespaces", name=name), raw.Namespace)
         except Forbidden:
             namespace = raw.Namespace(metadata=raw.ObjectMeta(name=name))
-            unreadable[NAMESPACES.name] = "forbidden"
+            unreadable[NAMESPACES.name] = FORBIDDEN
         with _prefetching() as executor:
             lists = {field: self._list(resource, executor, namespace=name) for field, resource in NAMESPACED.items()}
             profile_owner = self._owner(name, unreadable)
             fields = {field: whole(paged, unreadable) for field, paged in lists.items()}
         return raw.NamespaceObjects(namespace=namespace, profile_owner=profile_owner, unreadable=unreadable, **fields)
 
+    def namespace_labels(self, name: str) -> dict[str, str]:
+        """The labels of one Namespace. Raises NotFound."""
+        namespace = self._get(Ask(verb="get", resource="namespaces", name=name), raw.Namespace)
+        return dict(namespace.metadata.labels or {})
+
     def namespace_names(self, *, label_selector: str = "") -> list[str]:
-        """The names of all Namespaces, sorted. Raises Forbidden where they may not be listed."""
+        """The names of all Namespaces, sorted. Raises Forbidden where they may not be listed, Invalid for a selector
+        that the API server does not understand."""
         with _prefetching() as executor:
             paged = self._list(NAMESPACES, executor, label_selector=label_selector)
             return sorted(namespace.metadata.name for namespace, _ in listed(paged))
@@ -337,20 +343,20 @@ class Cluster:
             # The parser's words may quote what it read.
             raise not_kubernetes(self.server, ask, "what it sent is not what was asked for") from None
 
-    def _owners(self, profiles: PagedList, unreadable: dict[str, str]) -> dict[str, str]:
+    def _owners(self, profiles: PagedList, unreadable: dict[str, str]) -> dict[str, raw.Subject | None]:
         try:
             return {p.metadata.name: _owner(p) for page in profiles.pages() for p in page.items}
         except ClusterError as error:
             self._note_profiles(error, unreadable)
             return {}
 
-    def _owner(self, name: str, unreadable: dict[str, str]) -> str:
+    def _owner(self, name: str, unreadable: dict[str, str]) -> raw.Subject | None:
         ask = Ask(verb="get", resource=PROFILES.name, api=PROFILES.api, name=name)
         try:
             return _owner(self._get(ask, listing.Profile))
         except ClusterError as error:
             self._note_profiles(error, unreadable)
-            return ""
+            return None
 
     def _note_profiles(self, error: ClusterError, unreadable: dict[str, str]) -> None:
         """Without Kubeflow there are no Profiles, which the API server says with 404, or, to those without the right to
@@ -409,9 +415,10 @@ def _is_selected(name: str, include: tuple[str, ...], exclude: tuple[str, ...]) 
     return not include or any(fnmatchcase(name, pattern) for pattern in include)
 
 
-def _owner(profile: listing.Profile) -> str:
+def _owner(profile: listing.Profile) -> raw.Subject | None:
+    """Whoever a person can be: a User or a Group (Kubeflow's Profile takes any subject of RBAC)."""
     owner = profile.spec.owner if profile.spec else None
-    return owner.name if owner and owner.kind == "User" else ""
+    return owner if owner and owner.name and owner.kind in ("User", "Group") else None
 
 
 def _write_query(dry_run: bool) -> dict[str, str]:

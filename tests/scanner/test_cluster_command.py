@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from dashboard.demo.server import DemoCluster
+from scanner.management.commands import cluster as command
 from scanner.models import Cluster, Namespace
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +72,10 @@ def test_a_relative_path_is_the_same_file_for_a_worker_elsewhere(
         (["--interval", "4"], "--interval must be between 5 and 86400 seconds"),
         (["--interval", "86401"], "--interval must be between 5 and 86400 seconds"),
         (["--selector", "x" * 501], "at most 500 characters"),
+        (
+            ["--selector", "a in ("],
+            "label selector 'a in (' cannot be used: the values of 'a' must stand in parentheses",
+        ),
     ],
 )
 def test_what_cannot_work_is_not_saved(kubeconfig: Path, arguments: list[str], words: str) -> None:
@@ -78,6 +85,12 @@ def test_what_cannot_work_is_not_saved(kubeconfig: Path, arguments: list[str], w
     assert words in str(refused.value)
     assert "s3cr3t" not in str(refused.value)
     assert not Cluster.objects.exists()
+
+
+def test_a_name_that_no_address_can_hold_is_not_saved(kubeconfig: Path) -> None:
+    for name in ("a/b", "a\nb"):
+        with pytest.raises(CommandError, match="no slash and no control character"):
+            run(name, "--kubeconfig", str(kubeconfig))
 
 
 def test_a_name_that_is_too_long_is_not_saved(kubeconfig: Path) -> None:
@@ -99,3 +112,46 @@ def test_a_removed_cluster_takes_what_was_found_in_it_along(kubeconfig: Path) ->
     assert (Cluster.objects.count(), Namespace.objects.count()) == (0, 0)
     with pytest.raises(CommandError, match="no cluster called 'prod-eu'"):
         run("prod-eu", "--remove")
+
+
+def test_an_empty_value_clears_a_filter(kubeconfig: Path) -> None:
+    run("prod-eu", "--kubeconfig", str(kubeconfig), "--include", "a", "--exclude", "b", "--selector", "team=x")
+    run("prod-eu", "--include", "", "--exclude", " ", "--selector", "")
+    cluster = Cluster.objects.get()
+    assert (cluster.include, cluster.exclude, cluster.label_selector) == ([], [], "")
+    run("prod-eu", "--include", "", "--include", "c")
+    assert Cluster.objects.get().include == ["c"]
+
+
+@pytest.fixture(name="demo")
+def _demo(tmp_path: Path) -> Iterator[Path]:
+    """The kubeconfig of a cluster that answers, with three Namespaces besides its own."""
+    made = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"team-{one}"}} for one in "abc"]
+    with DemoCluster(objects=made, kubelet=False) as demo:
+        yield demo.kubeconfig(tmp_path / "demo")
+
+
+def test_how_many_namespaces_match_is_said(demo: Path) -> None:
+    assert run("prod-eu", "--kubeconfig", str(demo)).startswith("7 of 7 Namespaces match.\n")
+    assert run("prod-eu", "--include", "team-*").startswith("3 of 7 Namespaces match.\n")
+    selector = "kubernetes.io/metadata.name=team-a"
+    assert run("prod-eu", "--selector", selector).startswith("1 of 7 Namespaces matches.\n")
+
+
+def test_filters_that_leave_nothing_are_warned_of(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("prod-eu", "--kubeconfig", str(demo), "--include", "nobody").startswith("0 of 7 Namespaces match.\n")
+    assert "closes whatever is known" in capsys.readouterr().err
+
+
+def test_a_cluster_that_cannot_be_asked_is_saved_and_it_is_said(
+    kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("prod-eu", "--kubeconfig", str(kubeconfig))
+    assert "It is not known how many Namespaces match: Nothing accepts connections" in capsys.readouterr().err
+
+
+def test_a_selector_that_the_api_server_refuses_is_not_saved(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "parse_label_selector", lambda text: None)
+    with pytest.raises(CommandError, match="label selector 'a in \\(' cannot be used"):
+        run("prod-eu", "--kubeconfig", str(demo), "--selector", "a in (")
+    assert not Cluster.objects.exists()

@@ -270,9 +270,9 @@ def test_a_profile_names_the_owner_of_its_namespace(lab: Lab, cluster: Cluster) 
     lab.apply(PROFILE_CRD)
     lab.apply(profile | {"spec": {"owner": {"kind": "User", "name": "jane@example.com"}}}, profile | by_group)
 
-    assert cluster.namespace(name).profile_owner == "jane@example.com"
-    assert under(name, cluster)[name].profile_owner == "jane@example.com"
-    assert cluster.namespace(robots).profile_owner == ""
+    jane = raw.Subject(kind="User", name="jane@example.com")
+    assert cluster.namespace(name).profile_owner == under(name, cluster)[name].profile_owner == jane
+    assert cluster.namespace(robots).profile_owner == raw.Subject(kind="Group", name="robots")
 
 
 # What is forbidden

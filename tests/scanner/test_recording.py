@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from scanner.models import Cell, Cluster, Credential, Finding, Namespace, NamespaceOwner
 from scanner.recording import BATCH, close_namespace, mark_gone, record
+from scanner.snapshot import Owner
 from scanner.storable import storable, storable_text
 from tests.scanner.verdicts import NOON, QUAY, cell, dump, result, scanned, user, verdict
 
@@ -168,6 +169,49 @@ def test_owners_are_those_of_the_last_scan(cluster: Cluster) -> None:
         ("joan", "rolebinding"),
     }
     assert NamespaceOwner.objects.get(name="ada").pk == ada.pk
+
+
+def owners() -> set[tuple[str, str, str]]:
+    return set(NamespaceOwner.objects.values_list("kind", "name", "source"))
+
+
+def test_owners_whose_source_could_not_be_read_stay(cluster: Cluster) -> None:
+    known = (user("ada"), user("grace", "annotation"), user("joan", "rolebinding"))
+    scanned(cluster, verdict(owners=known), now=at(0))
+    for minute, (resource, told) in enumerate(
+        (("rolebindings", known[:2]), ("profiles", known[1:]), ("namespaces", known[::2])), start=1
+    ):
+        scanned(cluster, verdict(owners=told, unreadable={resource: "it broke off"}), now=at(minute))
+        assert owners() == {("user", one.name, one.source) for one in known}, resource
+    scanned(cluster, verdict(owners=known[:1]), now=at(9))
+    assert owners() == {("user", "ada", "profile")}
+
+
+def test_owners_of_the_sources_that_were_read_are_replaced_all_the_same(cluster: Cluster) -> None:
+    scanned(cluster, verdict(owners=(user("ada"), user("joan", "rolebinding"))), now=at(0))
+    scanned(cluster, verdict(owners=(user("grace"),), unreadable={"rolebindings": "forbidden"}), now=at(1))
+    assert owners() == {("user", "grace", "profile"), ("user", "joan", "rolebinding")}
+
+
+def test_kubeflows_annotation_stands_for_a_profile_that_cannot_be_read(cluster: Cluster) -> None:
+    team = Owner(kind="group", name="team", source="profile")
+    scanned(cluster, verdict(owners=(team,)), now=at(0))
+    scanned(cluster, verdict(owners=(user("team"),), unreadable={"profiles": "forbidden"}), now=at(1))
+    assert owners() == {("group", "team", "profile")}, "the annotation does not tell a group from a user"
+    scanned(cluster, verdict(owners=(user("ada"),), unreadable={"profiles": "forbidden"}), now=at(2))
+    assert owners() == {("user", "ada", "profile")}
+
+
+def test_a_namespace_that_was_made_anew_inherits_no_owner(cluster: Cluster) -> None:
+    scanned(cluster, verdict(owners=(user("joan", "rolebinding"),)), now=at(0))
+    scanned(cluster, verdict(uid="uid-2", unreadable={"rolebindings": "forbidden"}), now=at(1))
+    assert owners() == set()
+
+
+def test_labels_that_could_not_be_read_stay(cluster: Cluster) -> None:
+    scanned(cluster, verdict(labels={"team": "vision"}), now=at(0))
+    scanned(cluster, verdict(uid="", unreadable={"namespaces": "forbidden"}), now=at(1))
+    assert (Namespace.objects.get().labels, Namespace.objects.get().uid) == ({"team": "vision"}, "uid-1")
 
 
 def test_a_name_that_cannot_be_stored_as_it_is_owns_nothing(cluster: Cluster) -> None:

@@ -14,9 +14,10 @@ import pytest
 from django.utils import timezone
 
 from dashboard.demo.server import DemoCluster
+from scanner import cluster as api
 from scanner import scan as scanning
 from scanner import tasks
-from scanner.models import Cell, Cluster, Finding, Namespace, Scan
+from scanner.models import Cell, Cluster, Finding, Namespace, NamespaceOwner, Scan
 from scanner.scan import StoredElsewhere, is_selected, request_scan, scan_cluster, scan_namespace
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.process import free_port
@@ -39,6 +40,17 @@ def pod(where: str, *, pull: str = "regcred", image: str = "quay.io/team/app:1")
         "metadata": {"name": "web", "namespace": where},
         "spec": {"containers": [{"name": "app", "image": image}], "imagePullSecrets": [{"name": pull}]},
         "status": {"phase": "Pending"},
+    }
+
+
+def rolebinding(where: str, user: str) -> Json:
+    group = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": f"{group}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "editors", "namespace": where},
+        "subjects": [{"kind": "User", "name": user, "apiGroup": group}],
+        "roleRef": {"kind": "ClusterRole", "name": "edit", "apiGroup": group},
     }
 
 
@@ -345,8 +357,108 @@ def test_a_namespace_whose_scan_fails_counts_too(narrow: Cluster) -> None:
     Path(narrow.kubeconfig).unlink()
     scan_handed_out()
     parent.refresh_from_db()
-    assert (parent.state, parent.namespaces_done) == ("done", 3)
+    assert parent.namespaces_done == 3
     assert {one.state for one in Scan.objects.exclude(namespace="")} == {"failed"}
+
+
+def test_a_scan_in_which_every_namespace_fails_has_failed(narrow: Cluster) -> None:
+    parent = scan_all(narrow)
+    Path(narrow.kubeconfig).unlink()
+    scan_handed_out()
+    parent.refresh_from_db()
+    assert (parent.state, parent.failed_namespaces, parent.error_kind) == ("failed", 3, "BadConfiguration")
+    assert parent.error.startswith("No Namespace could be scanned. Namespace ")
+    assert "There is no kubeconfig at" in parent.error
+    assert parent.remedy
+    assert Cluster.objects.get().lease_until is None
+
+
+def test_a_scan_in_which_some_namespaces_fail_is_done_and_says_why(narrow: Cluster) -> None:
+    parent = scan_all(narrow)
+    for name in ("team-b", "closed", "team-a"):
+        if name == "team-a":
+            Path(narrow.kubeconfig).unlink()
+        scan_namespace(Namespace.objects.select_related("cluster").get(name=name))
+    parent.refresh_from_db()
+    assert (parent.state, parent.failed_namespaces, parent.namespaces_done) == ("done", 1, 3)
+    assert parent.error.startswith("Namespace team-a: There is no kubeconfig at")
+    assert parent.remedy
+
+
+def test_words_too_long_for_a_row_do_not_stop_a_scan_from_ending(
+    narrow: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise api.BadConfiguration("x" * 3000, remedy="y" * 3000)
+
+    parent = scan_all(narrow)
+    monkeypatch.setattr(scanning, "connect", fail)
+    scan_handed_out()
+    parent.refresh_from_db()
+    assert parent.state == "failed"
+
+
+FORBIDDEN = 'namespaces is forbidden: User "credboard" cannot list resource "namespaces" in API group "" at all'
+
+
+@pytest.fixture(name="unlisted")
+def _unlisted(demo: DemoCluster, cluster: Cluster) -> Cluster:
+    """A cluster whose Namespaces may not be listed."""
+    demo.faults.respond(403, path=r"^/api/v1/namespaces(\?|$)", times=None, message=FORBIDDEN)
+    cluster.include = ["team-a", "team-b", "no-such-one"]
+    return cluster
+
+
+def test_a_label_selector_is_obeyed_where_namespaces_cannot_be_listed(unlisted: Cluster) -> None:
+    unlisted.label_selector = "kubernetes.io/metadata.name in (team-b, team-c)"
+    parent = scan_all(unlisted)
+    assert (parent.state, parent.namespaces_total) == ("running", 1)
+    scan_handed_out()
+    assert statuses() == {"team-b": "critical"}
+
+
+def test_a_label_selector_that_cannot_be_obeyed_fails_the_scan(demo: DemoCluster, unlisted: Cluster) -> None:
+    demo.faults.respond(403, path=r"^/api/v1/namespaces/[^/]+$", times=None, message=FORBIDDEN)
+    unlisted.label_selector = "team=vision"
+    failed = scan_all(unlisted)
+    assert (failed.state, failed.error_kind) == ("failed", "Forbidden")
+    assert "A label selector needs the right to list or get Namespaces" in failed.error
+    assert "--resource=namespaces" in failed.remedy
+    assert Namespace.objects.count() == 0
+
+
+def test_a_namespace_of_which_nothing_proves_that_it_exists_is_not_called_fine(
+    demo: DemoCluster, unlisted: Cluster
+) -> None:
+    demo.faults.respond(403, path=r"^/api/v1/namespaces/[^/]+$", times=None, message=FORBIDDEN)
+    scan_all(unlisted)
+    scan_handed_out()
+    assert statuses() == {"team-a": "ok", "team-b": "critical", "no-such-one": "unknown"}
+    row = Namespace.objects.get(name="no-such-one")
+    assert (row.reason, row.unreadable) == ("not-checked", {"namespaces": "forbidden"})
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_label_selector_that_is_none_fails_with_the_setting_to_change(
+    request: pytest.FixtureRequest, cluster: Cluster, listed: bool
+) -> None:
+    scanned: Cluster = cluster if listed else request.getfixturevalue("unlisted")
+    scanned.label_selector = "a in ("
+    failed = scan_all(scanned)
+    assert (failed.state, failed.error_kind) == ("failed", "Invalid")
+    assert "The label selector 'a in (' cannot be used" in failed.error
+    assert "--selector" in failed.remedy
+
+
+def test_owners_stay_when_role_bindings_cannot_be_read_once(tmp_path: Path) -> None:
+    with DemoCluster(objects=[*OBJECTS, rolebinding("team-a", "grace")], kubelet=False) as demo:
+        path = demo.kubeconfig(tmp_path / "kubeconfig")
+        cluster = Cluster.objects.create(name="prod-eu", kubeconfig=str(path), include=OWN)
+        scan_all(cluster)
+        demo.faults.respond(500, path="rolebindings", times=None)
+        scan_all(cluster)
+    assert "rolebindings" in Namespace.objects.get(name="team-a").unreadable
+    assert NamespaceOwner.objects.get().name == "grace"
 
 
 def test_a_handed_out_scan_whose_workers_died_is_taken_over(narrow: Cluster) -> None:
@@ -544,6 +656,6 @@ def test_a_scan_follows_a_request_even_when_nobody_could_be_told(
     assert request_scan(row) is False
     assert row in Namespace.objects.due(timezone.now())
     assert scanning.request_cluster_scan(cluster) is False
-    monkeypatch.setattr(scanning, "current_app", SimpleNamespace(send_task=lambda name: sent.append(name)))
+    monkeypatch.setattr(scanning, "current_app", SimpleNamespace(send_task=sent.append))
     assert request_scan(row) is True
     assert sent == [tasks.dispatch_scans.name]

@@ -6,8 +6,10 @@ from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
+from scanner import raw
 from scanner.credential import Fingerprint
 from scanner.elsewhere import Elsewhere, Place
 from scanner.snapshot import Snapshot, build_snapshot
@@ -127,6 +129,20 @@ def test_owners_come_from_profile_annotation_and_role_bindings_once_each() -> No
         ("user", "bob@example.com", "annotation"),
         ("group", "vision", "rolebinding"),
     ]
+
+
+def test_a_profile_may_belong_to_a_group() -> None:
+    metadata = {
+        "name": "team",
+        "labels": {"app.kubernetes.io/part-of": "kubeflow-profile"},
+        "annotations": {"owner": "vision"},
+    }
+    objects = namespace_objects([{"kind": "Namespace", "metadata": metadata}])
+    owned = msgspec.structs.replace(objects, profile_owner=raw.Subject(kind="Group", name="vision"))
+
+    (owner,) = build_snapshot(owned, fingerprint=Fingerprint(b"test")).owners
+
+    assert (owner.kind, owner.name, owner.source) == ("group", "vision", "profile")
 
 
 def test_a_snapshot_cannot_be_changed() -> None:
