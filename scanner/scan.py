@@ -39,6 +39,9 @@ from scanner.verdict import Verdict, judge_all
 
 log = logging.getLogger(__name__)
 
+#: Seconds that a page waits for each answer of the broker.
+TELL_TIMEOUT: Final = 0.7
+
 #: Of the words of one Namespace in the row of the whole scan, whose column takes 1000 characters.
 ERROR_LIMIT: Final = 900
 
@@ -76,6 +79,10 @@ class StoredElsewhere(Elsewhere):
     def keys_of(self, place: Place) -> list[str]:
         self._load()
         return super().keys_of(place)
+
+    def registries_of(self, secret: str) -> tuple[str, ...]:
+        self._load()
+        return super().registries_of(secret)
 
 
 def fingerprint() -> Fingerprint:
@@ -377,8 +384,12 @@ def request_cluster_scan(cluster: Cluster) -> bool:
 
 def _tell_dispatcher() -> bool:
     try:
-        # By name: the tasks are the layer above.
-        current_app.send_task("scanner.tasks.dispatch_scans")
+        # Not one of the pool: people wait for this page, and workers for their broker much longer.
+        with current_app.connection_for_write(connect_timeout=TELL_TIMEOUT) as connection:
+            impatient = {"socket_connect_timeout": TELL_TIMEOUT, "socket_timeout": TELL_TIMEOUT}
+            connection.transport_options = {**connection.transport_options, **impatient}
+            # By name: the tasks are the layer above.
+            current_app.send_task("scanner.tasks.dispatch_scans", connection=connection)
     except (BrokerError, OSError) as error:
         log.warning("The broker is down (%s); the scan follows when it is back", type(error).__name__)
         return False

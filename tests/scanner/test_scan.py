@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import Celery
 from django.utils import timezone
 
 from dashboard.demo.server import DemoCluster
@@ -21,6 +23,7 @@ from scanner.models import Cell, Cluster, Finding, Namespace, NamespaceOwner, Sc
 from scanner.scan import StoredElsewhere, is_selected, request_scan, scan_cluster, scan_namespace
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.process import free_port
+from tests.rig.valkey import ValkeyServer
 from tests.scanner.verdicts import dump
 
 pytestmark = pytest.mark.django_db
@@ -642,20 +645,44 @@ def test_a_mistake_of_our_own_is_recorded_by_its_kind_only_and_raised(
     assert Cluster.objects.get().lease_until is None
 
 
-def test_a_scan_follows_a_request_even_when_nobody_could_be_told(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(name="silent_broker")
+def _silent_broker() -> Iterator[str]:
+    """One that accepts connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+
+@pytest.fixture(name="refusing_broker")
+def _refusing_broker() -> str:
+    return f"redis://127.0.0.1:{free_port()}/0"
+
+
+@pytest.mark.parametrize("broker", ["refusing_broker", "silent_broker"])
+def test_a_request_for_a_scan_does_not_wait_for_a_broker_that_is_down(
+    request: pytest.FixtureRequest, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, settings: Any, broker: str
 ) -> None:
+    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    app = Celery("test", broker=request.getfixturevalue(broker), set_as_current=False)
+    app.conf.update(task_publish_retry=False, broker_transport_options=options)
+    monkeypatch.setattr(scanning, "current_app", app)
     scan_all(cluster)
     row = Namespace.objects.get(name="team-a")
-    sent: list[str] = []
+    for ask in (lambda: request_scan(row), lambda: scanning.request_cluster_scan(cluster)):
+        began = time.monotonic()
+        assert ask() is False
+        assert time.monotonic() - began < 2
+    assert row in Namespace.objects.due(timezone.now()), "the scan follows all the same"
+    assert cluster in Cluster.objects.due(timezone.now())
 
-    def unreachable(*_: object, **__: object) -> None:
-        raise ConnectionRefusedError
 
-    monkeypatch.setattr(scanning, "current_app", SimpleNamespace(send_task=unreachable))
-    assert request_scan(row) is False
-    assert row in Namespace.objects.due(timezone.now())
-    assert scanning.request_cluster_scan(cluster) is False
-    monkeypatch.setattr(scanning, "current_app", SimpleNamespace(send_task=sent.append))
+def test_a_request_for_a_scan_tells_the_workers(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer
+) -> None:
+    app = Celery("test", broker=valkey.url, set_as_current=False)
+    monkeypatch.setattr(scanning, "current_app", app)
+    row = Namespace.objects.create(cluster=cluster, name="team-a")
     assert request_scan(row) is True
-    assert sent == [tasks.dispatch_scans.name]
+    with app.connection_for_read() as connection:
+        message = connection.SimpleQueue("celery").get(timeout=5)
+        message.ack()
+    assert message.headers["task"] == tasks.dispatch_scans.name
