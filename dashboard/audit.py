@@ -16,13 +16,18 @@ from scanner.models import AuditEntry, Namespace
 PAGE_SIZE: Final = 50
 
 
+def _clean(text: str) -> str:
+    """What a name may contain; PostgreSQL raises at a NUL."""
+    return "".join(character for character in text if character.isprintable()).strip()
+
+
 class AuditPage:
     """Newest first; an operator sees all, an owner what happened in their Namespaces."""
 
     def __init__(self, user: Any, query: QueryDict) -> None:
         self._user = user
-        self.namespace = query.get("namespace", "").strip()[:253]
-        self.actor = query.get("actor", "").strip()[:254]
+        self.namespace = _clean(query.get("namespace", ""))[:253]
+        self.actor = _clean(query.get("actor", ""))[:254]
         self._number = query.get("page", "1")
 
     def _entries(self) -> QuerySet[AuditEntry]:

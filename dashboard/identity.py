@@ -53,7 +53,8 @@ class Claim:
 
 
 class TrustedHeaderMiddleware:
-    """Makes `request.user` the person that a trusted proxy names. Stands after AuthenticationMiddleware."""
+    """Makes `request.user` the person that a trusted proxy names, and says so in `request.user_is_from_header`. Stands
+    after AuthenticationMiddleware."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -63,6 +64,7 @@ class TrustedHeaderMiddleware:
             claim = claimed(request)
             if claim is not None:
                 request.user = user_of(claim)
+                request.user_is_from_header = True  # type: ignore[attr-defined]
         except BadHeader as error:
             return _refusal(str(error))
         return self.get_response(request)

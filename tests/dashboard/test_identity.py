@@ -266,3 +266,13 @@ class TestWhatMayBeSeenAndDone:
 
         assert not may_create(factories.owner("eve"), namespace, reviewer).allowed
         assert reviewer.asked == []
+
+
+def test_only_who_signed_in_here_can_sign_out_here(client: Client) -> None:
+    factories.cluster()
+    by_header = client.get("/", REMOTE_ADDR=PROXY, headers={"kubeflow-userid": NAME})
+    assert by_header.status_code == 200
+    assert "Sign out" not in by_header.content.decode()
+
+    client.force_login(factories.owner("grace"))
+    assert "Sign out" in client.get("/").content.decode()

@@ -117,7 +117,8 @@ class Command(BaseCommand):
                 self._say(f"{error} So the demo cluster is used.")
         if demo:
             name, context, kubeconfig = DEMO, DEMO, stack.enter_context(_demo_cluster())
-        name = storable_text(name, 100)
+        # A context may be an ARN with slashes in it, and the name stands in the addresses of pages.
+        name = storable_text("".join("-" if c == "/" or not c.isprintable() else c for c in name), 100)
         Cluster.objects.exclude(name=name).update(next_scan_at=None)
         given = {
             "kubeconfig": kubeconfig,
