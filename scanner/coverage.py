@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Final
 
@@ -16,7 +16,7 @@ from scanner.credential import column
 from scanner.image import Image, InvalidImage, parse_image
 from scanner.keyring import Entry, Keyring
 from scanner.pull_failure import Cause, PullFailure, explain
-from scanner.snapshot import Container, Pod, Secret, Snapshot
+from scanner.snapshot import Container, Pod, Snapshot
 
 #: Waiting reasons of the kubelet's image manager (`pkg/kubelet/images/types.go`).
 PULL_REASONS: Final = frozenset(
@@ -39,16 +39,23 @@ class Covering:
     secret: str
     key: str
     username: str
+    has_password: bool = True
+
+    @property
+    def logs_in(self) -> bool:
+        """False where a runtime pulls anonymously with it: containerd sends nothing if either part is empty."""
+        return bool(self.username) and self.has_password
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullSecrets:
-    """What became of the pull Secrets that a Pod names, in the Pod's order."""
+    """What became of the pull Secrets that a Pod names, in the Pod's order. `is_known`: Secrets could be read."""
 
     named: tuple[str, ...]
     missing: tuple[str, ...]
     wrong_type: tuple[str, ...]
     malformed: tuple[str, ...]
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,7 @@ class ImageUse:
 
     `image` is None when the reference is invalid; `credential` is the column of its registry, "" when it names none.
     `told` is the message that tells of the failure, `failed_at` when it was last seen, if an Event says so.
+    `awaits_retry`: the failure is older than the credential that the kubelet will use at its next try.
     """
 
     pod: Pod
@@ -71,13 +79,33 @@ class ImageUse:
     awaits_retry: bool = False
 
     @property
+    def is_debugging(self) -> bool:
+        """An ephemeral container: somebody looks into a Pod, and nothing makes it again."""
+        return self.container.role == "ephemeral"
+
+    @property
+    def login(self) -> Covering | None:
+        """The first entry of `matches` that logs in."""
+        return next((match for match in self.matches if match.logs_in), None)
+
+    @property
+    def was_anonymous(self) -> bool:
+        """The pull that failed was one without a login: the message says so, or there is none it could have had."""
+        if self.failure is None or self.pull_secrets.malformed:
+            return False
+        if self.failure.credentials_used is not None:
+            return not self.failure.credentials_used
+        return self.login is None and (self.pull_secrets.is_known or not self.pull_secrets.named)
+
+    @property
     def wants_credential(self) -> bool:
         """The pull fails now, a credential would or might end that, and the Pod has none that the kubelet would use.
 
         A broken pull Secret fails every pull before a registry is asked, so nothing is known of what such a Pod wants.
         """
         return (
-            self.failure is not None
+            not self.is_debugging
+            and self.failure is not None
             and self.failure.cause in _WANTS_CREDENTIAL
             and not self.matches
             and not self.pull_secrets.malformed
@@ -90,6 +118,9 @@ class ImageUse:
         return self.failure is not None and self.failure.cause in _WANTS_CREDENTIAL and not self.awaits_retry
 
 
+#: How long a failure may be older than the credential that ends it. The kubelet waits at most 5 minutes between two
+#: tries (`MaxContainerBackOff`); twice that leaves room for a slow pull and for clocks that differ.
+RETRY_WITHIN: Final = timedelta(minutes=10)
 #: Failures that a credential would end, or may end where the registry does not tell.
 _WANTS_CREDENTIAL: Final = frozenset(
     {Cause.AUTH_MISSING, Cause.AUTH_DENIED, Cause.AUTH_EXPIRED, Cause.AUTH_OR_NOT_FOUND, Cause.PULL_SECRET_MISSING}
@@ -97,10 +128,11 @@ _WANTS_CREDENTIAL: Final = frozenset(
 
 
 class Coverage:
-    """Every image use of a snapshot. Says nothing about what could not be read: see `Snapshot.unreadable`."""
+    """Every image use of a snapshot at `now`. Says nothing about what could not be read: see `Snapshot.unreadable`."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, *, now: datetime) -> None:
         self.snapshot = snapshot
+        self._now = now
         self._keyrings: dict[tuple[str, ...], tuple[PullSecrets, _Tried]] = {}
 
     @cached_property
@@ -112,6 +144,17 @@ class Coverage:
     def failing(self) -> tuple[ImageUse, ...]:
         """The uses whose pull fails now."""
         return tuple(use for use in self.uses if use.failure)
+
+    @cached_property
+    def open_questions(self) -> frozenset[str]:
+        """Columns of which all that failing pulls without a login tell is that an image is private, or does not exist:
+        the registry says the same of both, so the name may as well be misspelt."""
+        told: dict[str, bool] = {}
+        for use in self.failing:
+            if use.wants_credential and use.failure:
+                is_open = use.failure.cause is Cause.AUTH_OR_NOT_FOUND
+                told[use.credential] = told.get(use.credential, True) and is_open
+        return frozenset(credential for credential, is_open in told.items() if is_open)
 
     @cached_property
     def referring(self) -> Mapping[str, tuple[str, ...]]:
@@ -172,7 +215,7 @@ class Coverage:
                     failure=failure,
                     told=told,
                     failed_at=failed_at,
-                    awaits_retry=self._awaits_retry(failure, failed_at, matches),
+                    awaits_retry=self._awaits_retry(failure, failed_at, pull_secrets, matches),
                 )
             else:
                 yield ImageUse(
@@ -196,46 +239,70 @@ class Coverage:
                 missing=tuple(dict.fromkeys(name for name in names if name not in secrets)) if readable else (),
                 wrong_type=tuple(s.name for _, s in present if not s.is_pull_secret),
                 malformed=tuple(s.name for _, s in present if s.malformed),
+                is_known=readable,
             )
-            entries = tuple([(i, e.key, e.username) for i, s in present if s.is_pull_secret for e in s.entries])
-            known = self._keyrings[names] = (pull_secrets, _tried(names, entries))
+            entries = tuple(
+                [
+                    (names[i], e.key, e.username, e.has_password)
+                    for i, s in present
+                    if s.is_pull_secret
+                    for e in s.entries
+                ]
+            )
+            known = self._keyrings[names] = (pull_secrets, _tried(entries))
         return known
 
-    def _awaits_retry(self, failure: PullFailure, failed_at: datetime | None, matches: tuple[Covering, ...]) -> bool:
+    def _awaits_retry(
+        self,
+        failure: PullFailure,
+        failed_at: datetime | None,
+        pull_secrets: PullSecrets,
+        matches: tuple[Covering, ...],
+    ) -> bool:
         """True when the failure is older than the credential that would be used now: the kubelet has not tried again.
 
-        An anonymous failure although an entry with a user name matches can only be older than the Secret: the kubelet
-        never pulls anonymously when an entry matches. A refusal is older if the Secret was made after it.
+        The kubelet never pulls anonymously when an entry matches, so an anonymous failure beside one that logs in was
+        before its Secret was written, or something is wrong on the node; which, is known once the next try is due. A
+        refusal is older if the Secret was written after it.
         """
-        used = [match for match in matches if match.username]
-        if not used:
+        used = dict.fromkeys(match.secret for match in matches if match.logs_in)
+        if not used or pull_secrets.malformed:
             return False
-        if failure.credentials_used is False:
-            return True
-        created = [self._created_at(match.secret) for match in used]
-        return failed_at is not None and all(at is not None and at > failed_at for at in created)
+        for name in used:
+            written = self.snapshot.secrets[name].changed_at
+            if written is None or self._now - written > RETRY_WITHIN:
+                return False
+            if failure.credentials_used is not False and (failed_at is None or written <= failed_at):
+                return False
+        return True
 
-    def _created_at(self, name: str) -> datetime | None:
-        secret: Secret | None = self.snapshot.secrets.get(name)
-        return secret.created_at if secret else None
+
+#: Name of its Secret, key, user name, and whether there is a password.
+_Entry = tuple[str, str | None, str, bool]
 
 
 class _Tried:
-    """What would be tried for images by Pods that name certain Secrets with certain entries."""
+    """What would be tried for images by Pods that name Secrets with certain entries."""
 
-    __slots__ = ("_keyring", "_known", "_names")
+    __slots__ = ("_entries", "_keyring", "_known")
 
-    def __init__(self, names: tuple[str, ...], keyring: Keyring) -> None:
-        self._names = names
-        self._keyring = keyring
+    def __init__(self, entries: tuple[_Entry, ...]) -> None:
+        self._entries = entries
+        # The keyring gives back the number it is given with an entry: here that of the entry, to find it again.
+        self._keyring = Keyring.from_entries(
+            (number, Entry(key or "", key, user, "")) for number, (_, key, user, _) in enumerate(entries)
+        )
         self._known: dict[str, tuple[Covering, ...]] = {}
 
     def for_image(self, image: str) -> tuple[Covering, ...]:
         found = self._known.get(image)
         if found is None:
-            matches = self._keyring.lookup(image)
+            matches = [(match.key, self._entries[match.secret_index]) for match in self._keyring.lookup(image)]
             found = tuple(
-                [Covering(secret=self._names[m.secret_index], key=m.key, username=m.username) for m in matches]
+                [
+                    Covering(secret=secret, key=key, username=username, has_password=has_password)
+                    for key, (secret, _, username, has_password) in matches
+                ]
             )
             if len(self._known) < 256 and len(image) <= 1024:
                 self._known[image] = found
@@ -245,8 +312,8 @@ class _Tried:
 # The namespaces of a cluster name the same Secrets for the same registries, so what one has worked out serves the next.
 # What is remembered are names, keys and user names.
 @lru_cache(maxsize=512)
-def _tried(names: tuple[str, ...], entries: tuple[tuple[int, str | None, str], ...]) -> _Tried:
-    return _Tried(names, Keyring.from_entries((i, Entry(key or "", key, user, "")) for i, key, user in entries))
+def _tried(entries: tuple[_Entry, ...]) -> _Tried:
+    return _Tried(entries)
 
 
 # Images repeat over the Pods of a cluster; a reference too long to be one is not worth remembering.
@@ -280,7 +347,10 @@ def _failure(pod: Pod, container: Container) -> tuple[PullFailure, str, datetime
     """
     failure = _explained(container.message, container.waiting_reason)
     of_image = [e for e in pod.events if f'"{container.image}"' in e.message and e.reason in ("Failed", "BackOff")]
-    failed_at = of_image[0].last_at if of_image else None
+    # A Pod that backs off says so every few seconds; only "Failed" tells when it tried.
+    failed_at = next((event.last_at for event in of_image if event.reason == "Failed"), None)
+    if failed_at is None and of_image:
+        failed_at = of_image[0].last_at
     if failure.cause is Cause.UNKNOWN:
         for event in of_image:
             told = _explained(event.message, event.reason)

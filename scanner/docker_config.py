@@ -73,6 +73,11 @@ class Entry:
         """Whether a runtime that is handed this entry pulls anonymously: it goes by the user name alone."""
         return not self.username
 
+    @property
+    def logs_in(self) -> bool:
+        """Whether every runtime logs in with this entry: containerd asks for an anonymous token without a password."""
+        return bool(self.username and self.password)
+
     def without_password(self) -> Entry:
         """Return the same entry fit to be kept: with an empty password."""
         return replace(self, password="")

@@ -167,7 +167,10 @@ def _lines(context: Context, use: ImageUse, image: Image, tried: tuple[Attempt, 
             yield _unused(name, "wrong-type", words)
         else:
             for entry in secret.entries:
-                if Covering(secret=name, key=entry.key or "", username=entry.username) not in matched:
+                covering = Covering(
+                    secret=name, key=entry.key or "", username=entry.username, has_password=entry.has_password
+                )
+                if covering not in matched:
                     yield _passed_over(use, secret, entry, image)
 
 
@@ -181,8 +184,9 @@ def _tried(context: Context, attempt: Attempt, order: int, *, is_used: bool) -> 
     words = "is used" if is_used else "would be tried if all before it fail"
     if attempt.expires_at and attempt.is_expired:
         state, words = "expired", f"expired {days(attempt.expires_at, now=context.now)}; fails and costs a try"
-    elif not attempt.covering.username:
-        state, words = "anonymous", "holds no user name, so the node pulls without a login"
+    elif not attempt.covering.logs_in:
+        lack = "password" if attempt.covering.username else "user name"
+        state, words = "anonymous", f"holds no {lack}, so the node pulls without a login"
     covering = attempt.covering
     return Line(
         secret=covering.secret,
@@ -242,7 +246,7 @@ def _hints(context: Context, use: ImageUse, matches: tuple[Covering, ...], *, is
             f"{shown(hidden[0].secret)}."
         )
     others = [one.secret for one in context.coverage.secrets_covering(use.container.image) if one.secret not in named]
-    if others and not any(match.username for match in matches):
+    if others and not any(match.logs_in for match in matches):
         yield f"Secret {listed(dict.fromkeys(others))} of this Namespace would cover the image, and is not named."
     yield "What nodes bring along themselves (their own config.json, credential plugins) is not seen from here."
 

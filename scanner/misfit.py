@@ -49,7 +49,7 @@ def find_misfit(secret_type: str, data: Mapping[str, bytes], entries: Sequence[E
         return Misfit(words, _keys(DOCKER_CONFIG_JSON, inner))
     if not entries:
         return _empty(secret_type, data)
-    if all(entry.anonymous for entry in entries) and any(entry.ignored_fields for entry in entries):
+    if not any(entry.logs_in for entry in entries) and any(entry.ignored_fields for entry in entries):
         ignored = sorted({name for entry in entries for name in entry.ignored_fields})
         words = f"it holds no user name and password, only {', '.join(ignored)}, which the kubelet does not read"
         return Misfit(words, _usable(entries))

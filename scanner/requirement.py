@@ -31,8 +31,8 @@ def _holds(secret: Secret, requirement: Requirement) -> bool:
 
 
 def _logs_in(entry: PullEntry, registry: str) -> bool:
-    """An entry with a user name for `registry`, or for some of its paths."""
-    if not entry.key or not entry.username:
+    """An entry with a user name and a password for `registry`, or for some of its paths."""
+    if not entry.key or not entry.username or not entry.has_password:
         return False
     host = registry_of_key(entry.key)
     return host == registry or url_matches(host, f"{registry}/any")

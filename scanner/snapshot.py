@@ -33,7 +33,7 @@ from scanner.elsewhere import Elsewhere, Place
 from scanner.form import forms_of
 from scanner.literal import LiteralCredential, literal_credentials
 from scanner.misfit import Misfit, find_misfit
-from scanner.renewal import completed
+from scanner.renewal import completed, written_at
 
 __all__ = [
     "Container",
@@ -72,13 +72,15 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class PullEntry:
-    """A docker config entry (`docker_config.Entry`) in a type that has no place for a password."""
+    """A docker config entry (`docker_config.Entry`) in a type that has no place for a password, only for whether there
+    is one."""
 
     key: str | None
     username: str
     raw_key: str
     dropped: str | None = None
     ignored_fields: tuple[str, ...] = ()
+    has_password: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,14 @@ class Unread:
 class Secret:
     """`entries` are the docker config entries without passwords; `malformed` says why the kubelet cannot read this pull
     Secret ("" when it can); `misfit` why it passes over the docker config that is, or should be, in it; `unparsable`
-    what the credential kinds could not read of it; `last_used_on` the day that the API server wrote on a ServiceAccount
-    token, "" without one."""
+    what the credential kinds could not read of it; `changed_at` when its data was last written, as far as the API
+    server says; `last_used_on` the day that the API server wrote on a ServiceAccount token, "" without one."""
 
     name: str
     type: str
     keys: frozenset[str]
     created_at: datetime | None = None
+    changed_at: datetime | None = None
     last_used_on: str = ""
     credentials: tuple[ParsedCredential, ...] = ()
     entries: tuple[PullEntry, ...] = ()
@@ -164,10 +167,12 @@ class Pod:
     controller: str = ""
     events: tuple[Event, ...] = ()
     literals: tuple[LiteralCredential, ...] = ()
+    is_leaving: bool = False
 
     @property
     def is_finished(self) -> bool:
-        return self.phase in ("Succeeded", "Failed")
+        """It has ended or is being deleted (`is_leaving`): nothing that it lacks is to be put right for it."""
+        return self.is_leaving or self.phase in ("Succeeded", "Failed")
 
     @property
     def has_started(self) -> bool:
@@ -271,6 +276,7 @@ def _secret(secret: raw.Secret, fingerprint: Fingerprint) -> Secret:
         type=secret.type,
         keys=frozenset(secret.data or ()),
         created_at=secret.metadata.creation_timestamp,
+        changed_at=written_at(secret.metadata) or secret.metadata.creation_timestamp,
         last_used_on=(secret.metadata.labels or {}).get(LAST_USED, "") if secret.type == SERVICE_ACCOUNT_TOKEN else "",
         credentials=tuple([completed(one, secret.metadata) for one in credentials]) if credentials else (),
         entries=entries,
@@ -327,7 +333,10 @@ def _pull_secret(secret: raw.Secret, fingerprint: Fingerprint) -> PullSecretRead
         misfit: Misfit | None = None
         try:
             parsed = parse_entries(secret.type, data)
-            entries = tuple(PullEntry(e.key, e.username, e.raw_key, e.dropped, e.ignored_fields) for e in parsed)
+            entries = tuple(
+                PullEntry(e.key, e.username, e.raw_key, e.dropped, e.ignored_fields, has_password=bool(e.password))
+                for e in parsed
+            )
             misfit = find_misfit(secret.type, data, parsed)
         except MalformedPullSecret as error:
             malformed = error.reason
@@ -378,6 +387,7 @@ def _pod(pod: raw.Pod, events: Iterable[Event], secret_names: frozenset[str]) ->
         controller=controller,
         events=tuple(sorted(events, key=lambda event: event.last_at or _LONG_AGO, reverse=True)) if events else (),
         literals=literal_credentials(pod, secret_names),
+        is_leaving=metadata.deletion_timestamp is not None,
     )
 
 

@@ -34,8 +34,8 @@ class Attempt:
 
     @property
     def is_alive(self) -> bool:
-        """It logs in, as far as is known; without a user name the node pulls anonymously."""
-        return bool(self.covering.username) and not self.is_expired and not self.is_refused
+        """It logs in, as far as is known; without a user name or a password the node pulls anonymously."""
+        return self.covering.logs_in and not self.is_expired and not self.is_refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +98,10 @@ def hidden_logins(context: Context, names: tuple[str, ...], matches: tuple[Cover
         return ()
     tried = {one.fingerprint for match in matches if (one := parsed_of(context, match))}
     found = (
-        Covering(secret=name, key=DOCKER_HUB_KEY, username=entry.username)
+        entry
         for name in dict.fromkeys(names)
         for entry in _entries(context, name)
-        if entry.key == DOCKER_HUB_KEY and entry.username
+        if entry.key == DOCKER_HUB_KEY and entry.logs_in
     )
     return tuple(one for one in found if (parsed := parsed_of(context, one)) and parsed.fingerprint not in tried)
 
@@ -151,11 +151,14 @@ def _refused(context: Context) -> frozenset[tuple[str, str]]:
         for use in context.coverage.failing
         if use.is_refused and use.failure and use.failure.cause in (Cause.AUTH_DENIED, Cause.AUTH_EXPIRED)
         for match in use.matches
-        if match.username and (parsed := parsed_of(context, match))
+        if match.logs_in and (parsed := parsed_of(context, match))
     )
 
 
 def _entries(context: Context, name: str) -> tuple[Covering, ...]:
     secret = context.snapshot.secrets.get(name)
     entries = secret.entries if secret and secret.is_pull_secret else ()
-    return tuple(Covering(secret=name, key=entry.key or "", username=entry.username) for entry in entries)
+    return tuple(
+        Covering(secret=name, key=entry.key or "", username=entry.username, has_password=entry.has_password)
+        for entry in entries
+    )

@@ -50,7 +50,7 @@ def _shadow(situation: Situation) -> _Shadow | None:
     if situation.use is not None and situation.use.is_refused:
         return None  # all that matched were tried, and none works: nothing hides behind another
     alive = situation.alive
-    dead = next((one for one in situation.attempts if one.covering.username), None)
+    dead = next((one for one in situation.attempts if one.covering.logs_in), None)
     if alive is None or dead is None or dead.covering == alive.covering or dead.is_alive:
         return None
     return _Shadow(first=dead, second=alive.covering, is_hidden=False)

@@ -102,7 +102,7 @@ def _entries(document: bytes) -> tuple[Entry, ...]:
 
 def _usable_entries(document: bytes) -> tuple[Entry, ...]:
     entries = _entries(document)
-    if any(entry.key and not entry.anonymous for entry in entries):
+    if any(entry.key and entry.logs_in for entry in entries):
         return entries
     text = document.decode(errors="replace")
     helper = next((name for name in ("credsStore", "credHelpers") if f'"{name.lower()}"' in text.lower()), "")
@@ -180,6 +180,10 @@ def _flaw(entry: Entry, registry: str, identity: str) -> str:
         if entry.ignored_fields:
             return f"it holds only {', '.join(entry.ignored_fields)}, which the kubelet does not read"
         return "it holds no user name, so the node pulls anonymously"
+    if not entry.logs_in:
+        if entry.ignored_fields:
+            return f"it holds no password, only {', '.join(entry.ignored_fields)}, which the kubelet does not read"
+        return "it holds no password, so the node pulls anonymously"
     if entry.username == "_json_key" and entry.password.startswith("ey"):
         return "the key is base64 although the user name is _json_key; _json_key_base64 is the one for that"
     if entry.username == "robot" and registry != "docker.io":

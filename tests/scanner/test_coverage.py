@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from scanner.coverage import Coverage, ImageUse
 from scanner.credential import Fingerprint
@@ -10,15 +13,25 @@ from scanner.pull_failure import Cause
 from scanner.snapshot import build_snapshot
 from tests.objects import namespace_objects
 
+NOW = datetime(2026, 9, 1, tzinfo=UTC)
+JUST_NOW = "2026-08-31T23:58:00Z"
 ANONYMOUS = "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized"
 REFUSED = "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized"
 
 
-def pull_secret(name: str, *keys: str, created: str = "2026-01-01T00:00:00Z", username: str = "u") -> dict[str, Any]:
-    auths = ",".join(f'"{key}":{{"username":"{username}","password":"hunter2"}}' for key in keys)
+def pull_secret(
+    name: str,
+    *keys: str,
+    created: str = "2026-01-01T00:00:00Z",
+    written: str = "",
+    username: str = "u",
+    password: str = "hunter2",
+) -> dict[str, Any]:
+    auths = ",".join(f'"{key}":{{"username":"{username}","password":"{password}"}}' for key in keys)
+    managed = [{"operation": "Update", "time": written, "fieldsV1": {"f:data": {}}}] if written else []
     return {
         "kind": "Secret",
-        "metadata": {"name": name, "creationTimestamp": created},
+        "metadata": {"name": name, "creationTimestamp": created, "managedFields": managed},
         "type": "kubernetes.io/dockerconfigjson",
         "stringData": {".dockerconfigjson": f'{{"auths":{{{auths}}}}}'},
     }
@@ -62,7 +75,8 @@ def event(message: str, at: str, *, name: str = "app") -> dict[str, Any]:
 
 def coverage(*objects: dict[str, Any], **unreadable: str) -> Coverage:
     return Coverage(
-        build_snapshot(namespace_objects(list(objects), unreadable=unreadable), fingerprint=Fingerprint(b"test"))
+        build_snapshot(namespace_objects(list(objects), unreadable=unreadable), fingerprint=Fingerprint(b"test")),
+        now=NOW,
     )
 
 
@@ -123,27 +137,106 @@ def test_service_accounts_and_unfinished_pods_refer_to_a_secret() -> None:
     assert found == {"a": ("ServiceAccount/default", "Pod/app"), "b": ("Pod/app",)}
 
 
-def test_an_anonymous_failure_with_a_matching_entry_is_older_than_the_secret() -> None:
-    use = only_use(pull_secret("a", "quay.io"), pod("app", "quay.io/x", "a", message=ANONYMOUS))
-
-    assert use.failure is not None
-    assert use.awaits_retry
+def finished(one: dict[str, Any]) -> dict[str, Any]:
+    return {**one, "metadata": {**one["metadata"], "deletionTimestamp": "2026-08-31T00:00:00Z", "finalizers": ["x"]}}
 
 
-def test_an_entry_without_a_user_name_is_tried_and_ends_as_an_anonymous_pull() -> None:
-    use = only_use(pull_secret("a", "quay.io", username=""), pod("app", "quay.io/x", "a", message=ANONYMOUS))
+def test_pods_that_are_being_deleted_use_nothing() -> None:
+    found = coverage(finished(pod("app", "quay.io/x", "a", message=ANONYMOUS)))
+
+    assert found.uses == ()
+    assert found.referring == {}
+
+
+def test_an_anonymous_failure_just_after_the_secret_was_written_waits_for_the_next_try() -> None:
+    failing = pod("app", "quay.io/x", "a", message=ANONYMOUS)
+
+    assert only_use(pull_secret("a", "quay.io", created=JUST_NOW), failing).awaits_retry
+    assert only_use(pull_secret("a", "quay.io", written=JUST_NOW), failing).awaits_retry
+
+
+@pytest.mark.parametrize(
+    ("written", "awaits"),
+    [("2026-08-31T23:50:00Z", True), ("2026-08-31T23:49:59Z", False), ("2026-09-01T00:00:03Z", True)],
+)
+def test_a_failure_waits_for_the_next_try_no_longer_than_the_kubelet_backs_off(written: str, awaits: bool) -> None:
+    failing = pod("app", "quay.io/x", "a", message=ANONYMOUS)
+
+    assert only_use(pull_secret("a", "quay.io", created=written), failing).awaits_retry is awaits
+
+
+def test_a_failure_beside_a_login_that_was_there_all_along_waits_for_nothing() -> None:
+    old, new = pull_secret("old", "quay.io"), pull_secret("new", "quay.io", created=JUST_NOW)
+
+    assert not only_use(old, new, pod("app", "quay.io/x", "old", "new", message=ANONYMOUS)).awaits_retry
+
+
+def test_a_secret_of_unknown_age_awaits_no_retry() -> None:
+    secret = pull_secret("a", "quay.io")
+    del secret["metadata"]["creationTimestamp"]
+
+    assert not only_use(secret, pod("app", "quay.io/x", "a", message=ANONYMOUS)).awaits_retry
+
+
+def test_beside_a_broken_secret_the_next_try_ends_nothing() -> None:
+    broken = {**pull_secret("broken"), "stringData": {".dockerconfigjson": '{"auths":{"x":"oops"}}'}}
+    right = pull_secret("a", "quay.io", created=JUST_NOW)
+
+    assert not only_use(broken, right, pod("app", "quay.io/x", "broken", "a", message=ANONYMOUS)).awaits_retry
+
+
+@pytest.mark.parametrize(("username", "password"), [("", "p"), ("u", ""), ("", "")])
+def test_an_entry_without_a_user_name_or_password_is_tried_and_ends_as_an_anonymous_pull(
+    username: str, password: str
+) -> None:
+    secret = pull_secret("a", "quay.io", created=JUST_NOW, username=username, password=password)
+    use = only_use(secret, pod("app", "quay.io/x", "a", message=ANONYMOUS))
 
     assert use.matches
+    assert use.login is None
+    assert use.was_anonymous
     assert not use.awaits_retry
 
 
-def test_a_refusal_before_the_secret_was_made_waits_for_the_next_try() -> None:
+def test_an_auth_with_an_empty_password_is_no_login() -> None:
+    secret = pull_secret("a")
+    secret["stringData"] = {".dockerconfigjson": '{"auths":{"quay.io":{"auth":"dTo="}}}'}
+    (match,) = only_use(secret, pod("app", "quay.io/x", "a")).matches
+
+    assert (match.username, match.has_password, match.logs_in) == ("u", False, False)
+
+
+def test_a_refusal_of_a_pull_without_a_login_was_one_of_an_anonymous_pull() -> None:
+    told = "unexpected status from HEAD request to https://quay.io/v2/x/manifests/1: 403 Forbidden"
+
+    assert only_use(pod("app", "quay.io/x", message=told)).was_anonymous
+    assert only_use(pod("app", "quay.io/x", message=told), secrets="forbidden").was_anonymous
+    assert not only_use(pod("app", "quay.io/x", "a", message=told), secrets="forbidden").was_anonymous
+    assert not only_use(pull_secret("a", "quay.io"), pod("app", "quay.io/x", "a", message=told)).was_anonymous
+    assert not only_use(pod("app", "quay.io/x", message=REFUSED)).was_anonymous
+
+
+def test_a_debug_container_wants_no_credential() -> None:
+    debugged = pod("app", "quay.io/x")
+    debugged["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "quay.io/private"}]
+    waiting = {"reason": "ErrImagePull", "message": ANONYMOUS}
+    debugged["status"]["ephemeralContainerStatuses"] = [{"name": "debug", "state": {"waiting": waiting}}]
+
+    (use,) = coverage(debugged).failing
+
+    assert use.is_debugging
+    assert not use.wants_credential
+
+
+def test_a_refusal_before_the_secret_was_written_waits_for_the_next_try() -> None:
     told = f'Failed to pull image "quay.io/x": {REFUSED}'
-    late, early = "2026-05-01T00:00:00Z", "2026-03-01T00:00:00Z"
-    secret = pull_secret("a", "quay.io", created="2026-04-01T00:00:00Z")
+    late, early = "2026-08-31T23:59:00Z", "2026-08-31T23:57:00Z"
+    secret = pull_secret("a", "quay.io", written=JUST_NOW)
     failing = pod("app", "quay.io/x", "a", message=REFUSED)
+    backing_off = {**event('Back-off pulling image "quay.io/x"', late), "reason": "BackOff"}
 
     assert only_use(secret, failing, event(told, early)).awaits_retry
+    assert only_use(secret, failing, event(told, early), backing_off).awaits_retry
     assert not only_use(secret, failing, event(told, late)).awaits_retry
     assert not only_use(secret, failing).awaits_retry
 

@@ -61,6 +61,7 @@ def test_what_cannot_be_read_under_another_type_has_no_keys(text: str) -> None:
 
 
 def test_what_fits_and_what_is_no_docker_config_is_no_misfit() -> None:
-    assert misfit(JSON, dockerconfigjson='{"auths":{"quay.io":{"username":"u"}},"credsStore":"x"}') is None
+    login = '{"username":"u","password":"p"}'
+    assert misfit(JSON, dockerconfigjson=f'{{"auths":{{"quay.io":{login}}},"credsStore":"x"}}') is None
     assert misfit(CFG, dockercfg='{"quay.io":{"auth":"Zm9vOmJhcg=="}}') is None
     assert misfit("Opaque", npmrc="x") is None
