@@ -8,7 +8,7 @@ are right come before keys that miss by little.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -63,12 +63,22 @@ class Blames:
 
     def of(self, use: ImageUse) -> Blame | None:
         """The blame of one of the uses of `coverage`; None if it lacks nothing."""
-        return next((one for one in self.all if one.use is use), None)
+        return self._by_use.get(id(use))
+
+    @cached_property
+    def _by_use(self) -> dict[int, Blame]:
+        return {id(one.use): one for one in self.all}
+
+    def wants_only_a_link(self, uses: Iterable[ImageUse]) -> bool:
+        """Whether all `uses` that fail for want of a credential, of which there are some, are covered by a Secret of
+        this Namespace that their Pods do not name: then a name without a Secret is not what stops them."""
+        found = [one.why for use in uses if use.wants_credential and (one := self.of(use))]
+        return bool(found) and all(why in (Why.UNLINKED, Why.STALE_LINK) for why in found)
 
     def _find(self) -> Iterator[Blame]:
         for use in self._coverage.uses if self._required else self._coverage.failing:
             image = use.image
-            if image is None or not use.credential:
+            if image is None or not use.credential or use.is_debugging:
                 continue
             if use.pull_secrets.malformed:
                 if use.failure:
@@ -147,7 +157,7 @@ class Blames:
     def _without_login(self, use: ImageUse) -> str:
         """The Secret whose entry matches and holds no login that the kubelet reads, where no other has one; or ""."""
         secrets = self._coverage.snapshot.secrets
-        if any(match.username for match in use.matches):
+        if use.login:
             return ""
         return next((match.secret for match in use.matches if secrets[match.secret].misfit), "")
 

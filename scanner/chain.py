@@ -160,8 +160,8 @@ def _others(matches: tuple[Covering, ...]) -> str:
 
 
 def _first(matches: tuple[Covering, ...]) -> Covering:
-    """The match to show: the first with a user name, since the runtime pulls anonymously with another."""
-    return next((match for match in matches if match.username), matches[0])
+    """The match to show: the first that logs in, since the runtime pulls anonymously with another."""
+    return next((match for match in matches if match.logs_in), matches[0])
 
 
 def _key(context: Context, use: ImageUse, blame: Blame | None) -> Step:
@@ -205,6 +205,6 @@ def _registry(use: ImageUse) -> Step:
 def _answer(use: ImageUse, failure: PullFailure) -> str:
     code = _STATUS_CODE.search(use.told[:16_384])
     if code and failure.cause in (Cause.AUTH_MISSING, Cause.AUTH_DENIED, Cause.AUTH_OR_NOT_FOUND, Cause.REGISTRY_ERROR):
-        what = "an anonymous pull" if failure.credentials_used is False else "the pull"
+        what = "an anonymous pull" if use.was_anonymous else "the pull"
         return f"answered {what} with {code[0]}"
     return failure.cause.label

@@ -20,7 +20,7 @@ from typing import Any, Final
 from scanner.blame import Blames
 from scanner.columns import SECRETS
 from scanner.coverage import Coverage, ImageUse
-from scanner.credential import ParsedCredential, column
+from scanner.credential import ParsedCredential
 from scanner.elsewhere import Elsewhere
 from scanner.policy import Policy, Requirement
 from scanner.snapshot import Secret, Snapshot
@@ -95,7 +95,7 @@ class Context:
 
     @cached_property
     def coverage(self) -> Coverage:
-        return Coverage(self.snapshot)
+        return Coverage(self.snapshot, now=self.now)
 
     @cached_property
     def blames(self) -> Blames:
@@ -132,16 +132,14 @@ class Context:
         secrets = self.snapshot.secrets.values()
         return tuple([(s, credential) for s in secrets for credential in s.credentials if credential.expires_at])
 
-    def columns_behind(self, secret: str, uses: Iterable[ImageUse]) -> tuple[str, ...]:
+    def columns_behind(self, uses: Iterable[ImageUse]) -> tuple[str, ...]:
         """The columns that a pull Secret concerns which is not there or of no use: the registries of `uses`, those that
-        fail now if any does; else what Secrets of its name elsewhere are for, if they agree; else that of all others.
+        fail now if any does; else that of all others. What Secrets of its name in other Namespaces are for is not asked:
+        a column would tell it to people who may not see those Namespaces.
         """
         concerned = [use for use in uses if use.credential]
         failing = [use for use in concerned if use.failure]
-        columns = tuple(dict.fromkeys(use.credential for use in failing or concerned))
-        if not columns:
-            columns = tuple(column("registry", host) for host in self.elsewhere.registries_of(secret))
-        return columns or (SECRETS,)
+        return tuple(dict.fromkeys(use.credential for use in failing or concerned)) or (SECRETS,)
 
     def is_asked(self, one: Check) -> bool:
         """Whether the policy wants `one` to be asked here and now."""

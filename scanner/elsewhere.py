@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
-from scanner.credentials.docker_registry import registry_of_key
 from scanner.keyring import Entry, Keyring
 
 
@@ -38,7 +37,6 @@ class Elsewhere:
         self._keyring: Keyring | None = None
         self._named: dict[str, list[Place]] = {}
         self._covering: dict[tuple[str, ...], list[Place]] = {}
-        self._registries: dict[str, tuple[str, ...]] = {}
 
     def add(self, namespace: str, pull_secrets: Mapping[str, Iterable[str]]) -> None:
         """`pull_secrets` as `Snapshot.pull_secret_keys` gives it."""
@@ -71,17 +69,6 @@ class Elsewhere:
     def keys_of(self, place: Place) -> list[str]:
         """The normalised auths keys of the pull Secret at `place`."""
         return self._keys_of.get(place, [])
-
-    def registries_of(self, secret: str) -> tuple[str, ...]:
-        """The registries that pull Secrets called `secret` are for, where all of them agree; () where they do not."""
-        known = self._registries.get(secret)
-        if known is None:
-            opinions = {
-                tuple(sorted({registry_of_key(key) for key in self.keys_of(place)}))
-                for place in self.named(secret, besides="")
-            }
-            known = self._registries[secret] = opinions.pop() if len(opinions) == 1 else ()
-        return known
 
 
 def _without(places: list[Place], namespace: str) -> list[Place]:

@@ -35,24 +35,28 @@ def latent(context: Context, use: ImageUse) -> Latent | None:
     image = use.image
     if image is None or not use.credential or use.failure or not use.container.started or use.pod.is_finished:
         return None
+    if use.is_debugging:
+        return None
     if use.pull_secrets.missing or use.pull_secrets.malformed or use.pod.controller.startswith("Node/"):
         return None
     if not {"secrets", "pods"}.isdisjoint(context.snapshot.unreadable):
         return None
-    logins = [attempt for attempt in attempts(context, use.matches) if attempt.covering.username]
+    logins = [attempt for attempt in attempts(context, use.matches) if attempt.covering.logs_in]
     if logins:
         is_over = all(attempt.is_expired for attempt in logins)
         return Latent(why="expired", use=use) if is_over else None
     if image.registry in context.required_registries:
         return None
-    found: Latent | None = None
-    if any(_is_refusal(other, image) for other in context.coverage.failing):
-        found = Latent(why="refused", use=use)
-    elif image.registry not in WELL_KNOWN and not image.registry.partition(":")[0].endswith(_CLOUD):
-        places = context.elsewhere.covering(image.name, besides=context.snapshot.name)
-        count = len({place.namespace for place in places})
-        found = Latent(why="elsewhere", use=use, places=count) if count else None
-    return None if found is None or _was_pulled_freely(context, image) else found
+    is_refused = any(_is_refusal(other, image) for other in context.coverage.failing)
+    is_public = image.registry in WELL_KNOWN or image.registry.partition(":")[0].endswith(_CLOUD)
+    if (is_public and not is_refused) or _was_pulled_freely(context, image):
+        return None
+    if is_refused:
+        return Latent(why="refused", use=use)
+    # Asked last: a Namespace that asks about others is judged when all of them are read.
+    places = context.elsewhere.covering(image.name, besides=context.snapshot.name)
+    count = len({place.namespace for place in places})
+    return Latent(why="elsewhere", use=use, places=count) if count else None
 
 
 def _is_refusal(other: ImageUse, image: Image) -> bool:

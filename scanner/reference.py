@@ -16,6 +16,7 @@ from scanner.columns import SECRETS
 from scanner.snapshot import Pod, SecretReference, Snapshot
 from scanner.words import listed, of_kind, shown, verb
 
+_HELM_RELEASE: Final = "sh.helm.release.v1."
 _PLACES: Final = {
     "env": "env of container",
     "envFrom": "envFrom of container",
@@ -34,9 +35,14 @@ class Lack:
     keys: dict[str, None] = field(default_factory=dict)
 
 
+def is_left_out(secret: str) -> bool:
+    """A scan does not list Helm's release Secrets (`cluster.listing`), so that one is not here says nothing."""
+    return secret.startswith(_HELM_RELEASE)
+
+
 def lacking(snapshot: Snapshot, reference: SecretReference) -> bool:
     """True when a container or volume cannot be made because of `reference`. Asks for readable Secrets."""
-    if reference.optional:
+    if reference.optional or is_left_out(reference.secret):
         return False
     secret = snapshot.secrets.get(reference.secret)
     return secret is None or (reference.key is not None and reference.key not in secret.keys)

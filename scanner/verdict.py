@@ -10,7 +10,7 @@ from typing import Any, Final
 from scanner import raw
 from scanner.chain import Step, chain_of_link, chain_of_use
 from scanner.check import Context, Result, Status, rank, run_checks
-from scanner.coverage import Covering, ImageUse
+from scanner.coverage import ImageUse
 from scanner.credential import Fingerprint, ParsedCredential, column
 from scanner.credentials.docker_registry import registry_of_key
 from scanner.elsewhere import Elsewhere, Place
@@ -31,11 +31,13 @@ _FAMILIES: Final = ("PS", "RG", "TK", "CE", "KF", "KS", "RQ", "HY", "PO")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A credential that the namespace needs. `verified` is "pod" when a Pod pulled with it since its Secret was made.
+    """A credential that the namespace needs. `verified` is "pod" when a Pod was made and started with it since its
+    Secret was last written.
 
     `secret` is the one that covers ("" when none does); `pods` those affected, or that use it when all is well, at
     most 50 of `pod_count`; `details` the facts of the worst result with its `code` and `message`, and `elsewhere`, to
-    be filtered by what the reader may see.
+    be filtered by what the reader may see; `awaiting` in it is how many Pods failed before the credential was there and
+    are yet to be tried again.
     """
 
     credential: str
@@ -108,10 +110,6 @@ class _NotYet(Elsewhere):
     def covering(self, image: str, *, besides: str) -> list[Place]:
         self.was_asked = True
         return []
-
-    def registries_of(self, secret: str) -> tuple[str, ...]:
-        self.was_asked = True
-        return ()
 
 
 def judge_all(
@@ -238,6 +236,8 @@ class _Cells:
             details["flaw"] = flaw
             if status is Status.OK and not verified:
                 status, reason = Status.WARNING, "malformed"
+        if awaiting := len({use.pod.name for use in matched if use.awaits_retry}):
+            details["awaiting"] = awaiting
         pods, pod_count = _affected(results) if results else _pods(matched or uses)
         return Cell(
             credential=credential,
@@ -298,14 +298,11 @@ class _Cells:
         return (*first, flaw) if first else (None, "", flaw)
 
     def _is_proof(self, use: ImageUse) -> bool:
-        """A container started in a Pod that is younger than the Secret its image would be pulled with."""
-        secret = self.context.snapshot.secrets[_usable(use.matches).secret]
-        return (
-            use.container.started
-            and use.pod.created_at is not None
-            and secret.created_at is not None
-            and use.pod.created_at > secret.created_at
-        )
+        """A container started in a Pod that is younger than what is in the Secret its image would be pulled with."""
+        if use.login is None or not use.container.started or use.pod.created_at is None:
+            return False
+        written = self.context.snapshot.secrets[use.login.secret].changed_at
+        return written is not None and use.pod.created_at > written
 
     def _chain(self, credential: str, uses: list[ImageUse], results: list[Result]) -> tuple[Step, ...]:
         if uses:
@@ -326,10 +323,6 @@ class _Cells:
             return chain_of_link(self.context, registry, links[0][0].name, links[0][1])
         secret = next((str(result.details["secret"]) for result in results if result.details.get("secret")), "")
         return chain_of_link(self.context, registry, secret, "") if secret else ()
-
-
-def _usable(matches: tuple[Covering, ...]) -> Covering:
-    return next((match for match in matches if match.username), matches[0])
 
 
 def _judged(status: Status, reason: str, results: list[Result]) -> tuple[Status, str, dict[str, Any]]:

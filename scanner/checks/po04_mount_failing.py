@@ -9,7 +9,7 @@ from typing import Final
 from scanner.check import Context, Problem, Status, check
 from scanner.columns import SECRETS
 from scanner.pull_failure import Cause, PullFailure, explain
-from scanner.reference import lacking
+from scanner.reference import is_left_out, lacking
 from scanner.snapshot import Pod
 from scanner.words import listed, shown, verb, without_secrets
 
@@ -90,6 +90,8 @@ def _is_explained(context: Context, pod: Pod, told: _Told) -> bool:
         return False
     if secret is None:
         return bool(of_volumes)  # the key is there by now
+    if is_left_out(secret):
+        return False
     # Of a Secret that the Pod does not name we only know whether it is there.
     return secret in snapshot.secrets or any(reference.secret == secret for reference in pod.references)
 

@@ -45,7 +45,7 @@ def _problems(context: Context, secret: Secret, status: Status, message: str) ->
     uses = [use for use in context.coverage.uses_naming(secret.name) if secret.malformed or not use.matches]
     who = context.coverage.referring.get(secret.name, ())
     accounts = [name.removeprefix("ServiceAccount/") for name in who if name.startswith("ServiceAccount/")]
-    for credential in context.columns_behind(secret.name, uses):
+    for credential in context.columns_behind(uses):
         pods = list(dict.fromkeys(use.pod.name for use in uses if use.credential == credential))
         yield Problem(
             object=f"Secret/{secret.name}",

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from scanner.blame import Why
 from scanner.check import Context, Problem, Status, check
 from scanner.coverage import ImageUse
-from scanner.pull_failure import Cause
 from scanner.words import of_kind, shown, verb
 
 
@@ -15,6 +14,7 @@ def uncovered_registry(context: Context) -> Iterator[Problem]:
 
     Why it matters: without a key that matches the image's registry, port and path, the kubelet pulls anonymously. Keys
     are compared to the letter: ports have no default, and an entry for docker.io hides the one for index.docker.io.
+    Where the registry tells no more than that the image is private or not there, it is a warning: see PO01.
     How to fix: create a pull Secret for this registry in this Namespace, name it in imagePullSecrets of the Pods'
     ServiceAccount, and make the Pods again.
     """
@@ -23,31 +23,34 @@ def uncovered_registry(context: Context) -> Iterator[Problem]:
     for blame in context.blames.because(Why.UNCOVERED):
         grouped.setdefault(blame.use.credential, []).append(blame.use)
     for credential, uses in grouped.items():
-        yield _problem(credential, uses)
+        is_required = any(use.image and use.image.registry in context.required_registries for use in uses)
+        is_open = credential in context.coverage.open_questions and not is_required
+        yield _problem(credential, uses, is_open=is_open)
 
 
-def _problem(credential: str, uses: list[ImageUse]) -> Problem:
+def _problem(credential: str, uses: list[ImageUse], *, is_open: bool) -> Problem:
     failing = [use for use in uses if use.wants_credential]
     registry = shown(credential.removeprefix("registry/"))
     pods = list(dict.fromkeys(use.pod.name for use in failing or uses))
     named = list(dict.fromkeys(name for use in uses for name in use.pull_secrets.named))
-    if failing:
-        what = "cannot pull without a credential"
-        open_question = all(use.failure and use.failure.cause is Cause.AUTH_OR_NOT_FOUND for use in failing)
-        doubt = "; the registry does not say whether the name is right" if open_question else ""
-    else:
-        what = verb(pods, "uses", "use") + " it without the credential that is required"
-        doubt = ""
     how = "and the pull Secrets of its Pods have no key that matches" if named else "and its Pods name no pull Secret"
+    who = of_kind("Pod", pods)
+    if failing and is_open:
+        message = (
+            f"{who} may need a credential for {registry}, {how}; the registry does not say whether the name is right."
+        )
+    elif failing:
+        message = f"{who} cannot pull without a credential from {registry}, {how}."
+    else:
+        without = "without the credential that is required"
+        message = f"{who} {verb(pods, 'uses', 'use')} it {without}: {registry}, {how}."
     is_latent = not failing and all(use.pod.has_started for use in uses)
     first = (failing or uses)[0]
     return Problem(
         object=f"Registry/{registry}",
-        status=Status.WARNING if is_latent else Status.CRITICAL,
+        status=Status.WARNING if is_latent or is_open else Status.CRITICAL,
         reason="latent" if is_latent else "missing",
-        message=f"{of_kind('Pod', pods)} {what} from {registry}, {how}{doubt}."
-        if failing
-        else f"{of_kind('Pod', pods)} {what}: {registry}, {how}.",
+        message=message,
         credential=credential,
         details={
             "image": shown(first.container.image, 500),

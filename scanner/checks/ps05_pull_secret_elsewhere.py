@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from scanner.check import Context, Problem, Status, check
+from scanner.credentials.docker_registry import registry_of_key
 from scanner.elsewhere import Place
 from scanner.words import shown
 
@@ -29,18 +30,18 @@ def _named_elsewhere(context: Context) -> Iterator[Problem]:
         if name in context.snapshot.secrets:
             continue
         places = context.elsewhere.named(name, besides=context.snapshot.name)
-        uses = coverage.uses_naming(name)
+        uses = [use for use in coverage.uses_naming(name) if not use.is_debugging]
         uncovered = [use for use in uses if not use.matches]
-        if not places or (uses and not uncovered):
+        if not places or (uses and not uncovered) or context.blames.wants_only_a_link(uncovered):
             continue
-        for credential in context.columns_behind(name, uncovered):
+        for credential in context.columns_behind(uncovered):
             yield Problem(
                 object=f"Secret/{name}",
                 status=Status.WARNING,
                 reason="elsewhere",
                 message=f"A pull Secret {shown(name)} exists in {_count(places)}, but not here.",
                 credential=credential,
-                details={"secret": name, **_details(places)},
+                details={"secret": name, **_details(places), "elsewhere_registries": _registries(context, places)},
             )
 
 
@@ -56,11 +57,14 @@ def _covered_elsewhere(context: Context) -> Iterator[Problem]:
         if places:
             told.add(use.credential)
             registry = shown(use.credential.removeprefix("registry/"))
+            message = f"A pull Secret for {registry} exists in {_count(places)}, but not here."
+            if use.credential in coverage.open_questions:
+                message = f"If the image is private: a{message[1:]}"
             yield Problem(
                 object=f"Registry/{registry}",
                 status=Status.WARNING,
                 reason="elsewhere",
-                message=f"A pull Secret for {registry} exists in {_count(places)}, but not here.",
+                message=message,
                 credential=use.credential,
                 details={"image": shown(use.container.image, 500), **_details(places)},
             )
@@ -70,6 +74,14 @@ def _count(places: Sequence[Place]) -> str:
     # Which ones is for those to read who may see them, so no sentence may name them.
     count = len({place.namespace for place in places})
     return "another Namespace" if count == 1 else f"{count} other Namespaces"
+
+
+def _registries(context: Context, places: Sequence[Place]) -> list[list[Any]]:
+    """[Namespace, Secret, registries] of `places`, to be filtered like those by what the reader may see."""
+    return [
+        [place.namespace, place.secret, sorted({registry_of_key(key) for key in context.elsewhere.keys_of(place)})[:20]]
+        for place in places[:MAX_PLACES]
+    ]
 
 
 def _details(places: Sequence[Place]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _named(context: Context, secret: Secret) -> Iterator[Problem]:
     columns = tuple(dict.fromkeys(column("registry", registry_of_key(key)) for key in keys))
     who = context.coverage.referring[secret.name]
     accounts = [name.removeprefix("ServiceAccount/") for name in who if name.startswith("ServiceAccount/")]
-    for credential in columns or context.columns_behind(secret.name, uses):
+    for credential in columns or context.columns_behind(uses):
         pods = list(dict.fromkeys(use.pod.name for use in uses if use.credential == credential))
         yield Problem(
             object=f"Secret/{secret.name}",

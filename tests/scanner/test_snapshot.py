@@ -164,7 +164,6 @@ def test_elsewhere_names_places_in_order_besides_the_asking_namespace() -> None:
     assert elsewhere.covering("harbor.example.com/x", besides="a") == [Place(n, "other") for n in "bc"]
     assert elsewhere.covering("ghcr.io/x", besides="a") == []
     assert elsewhere.keys_of(Place("a", "other")) == ["*.example.com"]
-    assert elsewhere.registries_of("regcred") == ("quay.io",)
 
 
 def test_what_is_added_to_elsewhere_later_is_found_too() -> None:
@@ -175,4 +174,3 @@ def test_what_is_added_to_elsewhere_later_is_found_too() -> None:
     elsewhere.add("b", {"regcred": ["quay.io"]})
 
     assert elsewhere.covering("quay.io/x", besides="") == [Place("b", "regcred")]
-    assert elsewhere.registries_of("regcred") == ()

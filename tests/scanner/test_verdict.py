@@ -17,7 +17,7 @@ from scanner.elsewhere import Elsewhere
 from scanner.policy import Policy
 from scanner.verdict import Cell, Verdict, judge_all
 from tests.objects import namespace_objects
-from tests.scanner.test_coverage import ANONYMOUS, REFUSED, pod, pull_secret
+from tests.scanner.test_coverage import ANONYMOUS, JUST_NOW, REFUSED, pod, pull_secret
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 
@@ -78,6 +78,13 @@ def test_a_pod_older_than_the_secret_proves_nothing() -> None:
     cell = only_cell(secret, pod("app", "quay.io/x", "a", running=True))
 
     assert (cell.status, cell.verified) == (Status.OK, "")
+
+
+def test_a_pod_older_than_what_is_in_the_secret_proves_nothing() -> None:
+    written, running = "2026-08-01T00:00:00Z", pod("app", "quay.io/x", "a", running=True)
+
+    assert only_cell(pull_secret("a", "quay.io"), running).verified == "pod"
+    assert only_cell(pull_secret("a", "quay.io", written=written), running).verified == ""
 
 
 def test_a_link_of_a_service_account_makes_a_registry_needed() -> None:
@@ -218,10 +225,107 @@ def test_a_secret_of_another_type_breaks_the_step_of_the_secret() -> None:
 
 
 def test_a_failure_older_than_the_secret_does_not_redden_the_cell() -> None:
-    found = verdict(pull_secret("a", "quay.io"), pod("app", "quay.io/x", "a", message=ANONYMOUS))
+    secret = pull_secret("a", "quay.io", created=JUST_NOW)
+    found = verdict(secret, *(pod(name, "quay.io/x", "a", message=ANONYMOUS) for name in ("app", "other")))
+    (cell,) = found.cells
 
-    assert cells(found) == {"registry/quay.io": ("ok", "covered")}
+    assert (cell.credential, cell.status, cell.reason) == ("registry/quay.io", Status.OK, "covered")
+    assert (cell.verified, cell.details) == ("", {"awaiting": 2})
+    assert [step.state for step in cell.chain][-1] == "unknown"
     assert found.status is Status.WARNING
+
+
+def test_a_failure_that_is_too_old_to_be_waited_for_reddens_the_cell() -> None:
+    cell = only_cell(pull_secret("a", "quay.io"), pod("app", "quay.io/x", "a", message=ANONYMOUS))
+
+    assert (cell.status, cell.reason, cell.details["code"]) == (Status.CRITICAL, "failing", "PO01")
+    assert "awaiting" not in cell.details
+    assert steps(cell)[-1] == ("registry", "broken")
+
+
+@pytest.mark.parametrize("auth", ['"username":"u"', '"auth":"dTo="'])
+def test_an_entry_without_a_password_is_no_green_cell(auth: str) -> None:
+    secret = pull_secret("a")
+    secret["stringData"] = {".dockerconfigjson": f'{{"auths":{{"quay.io":{{{auth}}}}}}}'}
+    failing = only_cell(secret, pod("app", "quay.io/x", "a", message=ANONYMOUS))
+    waiting = only_cell(secret, pod("app", "quay.io/x", "a"))
+    running = only_cell(secret, pod("app", "quay.io/x", "a", running=True))
+
+    assert (failing.status, failing.reason) == (Status.CRITICAL, "malformed")
+    assert (waiting.status, waiting.reason) == (Status.WARNING, "malformed")
+    assert (running.status, running.reason, running.verified) == (Status.WARNING, "malformed", "")
+    assert waiting.details["flaw"] == "it holds no password, so the node pulls anonymously"
+
+
+def test_a_secret_that_would_do_with_a_link_explains_a_failure_before_a_name_without_a_secret() -> None:
+    there = namespace_objects([pull_secret("gone", "quay.io")], name="kubeflow")
+    here = namespace_objects(
+        [pull_secret("other", "quay.io"), account("gone"), pod("app", "quay.io/x", "gone", message=ANONYMOUS)]
+    )
+
+    (_, found) = verdicts([there, here])
+    (cell,) = found.cells
+
+    assert (cell.status, cell.reason, cell.details["code"]) == (Status.CRITICAL, "unlinked", "PS04")
+    assert steps(cell)[2] == ("pull-secrets", "broken")
+    assert {(one.code, one.status) for one in found.findings} == {
+        ("PO01", Status.CRITICAL),
+        ("PS01", Status.WARNING),
+        ("PS04", Status.CRITICAL),
+    }
+
+
+def test_a_pod_that_is_being_deleted_reddens_nothing() -> None:
+    leaving = pod("app", "quay.io/x", "gone", message=ANONYMOUS)
+    leaving["metadata"]["deletionTimestamp"] = "2026-08-31T00:00:00Z"
+
+    found = verdict(leaving)
+
+    assert (found.status, found.cells, found.findings) == (Status.OK, (), ())
+
+
+def test_a_misspelt_public_image_is_told_by_its_pod() -> None:
+    told = "pull access denied, repository does not exist or may require authorization: authorization failed"
+    found = verdict(pod("app", "ngnix:1", message=told))
+    (cell,) = found.cells
+
+    assert (cell.status, cell.reason, cell.details["code"]) == (Status.CRITICAL, "failing", "PO01")
+    assert {one.code: one.status for one in found.findings} == {"PO01": Status.CRITICAL, "PS03": Status.WARNING}
+
+
+def test_a_debug_container_that_fails_is_a_warning() -> None:
+    debugged = pod("app", "nginx", running=True)
+    debugged["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "quay.io/tools"}]
+    waiting = {"reason": "ErrImagePull", "message": ANONYMOUS}
+    debugged["status"]["ephemeralContainerStatuses"] = [{"name": "debug", "state": {"waiting": waiting}}]
+
+    found = verdict(debugged, account())
+
+    assert cells(found) == {"registry/quay.io": ("warning", "missing")}
+    assert [one.code for one in found.findings] == ["PO01"]
+
+
+def test_what_a_name_stands_for_in_a_hidden_namespace_is_in_no_column() -> None:
+    hidden = namespace_objects([pull_secret("regcred", "harbor.hidden.example.com")], name="hidden")
+    here = namespace_objects([account("regcred")])
+
+    (_, found) = verdicts([hidden, here])
+
+    assert cells(found) == {"secrets": ("critical", "missing")}
+    for finding in found.findings:
+        told = {key: value for key, value in finding.details.items() if not key.startswith("elsewhere")}
+        assert "hidden" not in repr((finding.message, finding.credential, told))
+
+
+def test_namespaces_whose_images_are_covered_wait_for_no_other() -> None:
+    mine = [pull_secret("a", "quay.io", "registry.example.com"), account("a")]
+    pods = [pod(f"app-{n}", image, "a", running=True) for n, image in enumerate(("registry.example.com/x", "nginx"))]
+    names = [f"team-{number}" for number in range(5)]
+
+    found = verdicts([namespace_objects([*mine, *pods], name=name) for name in names])
+
+    assert [one.snapshot.name for one in found] == names
+    assert {one.status for one in found} == {Status.OK}
 
 
 def test_a_declared_end_shows_in_the_cell_and_breaks_the_key_when_it_is_over() -> None:
@@ -313,7 +417,7 @@ def test_with_a_given_index_no_namespace_waits() -> None:
     found = verdicts(objects, elsewhere)
 
     assert [one.snapshot.name for one in found] == ["a", "b"]
-    assert cells(found[0]) == {"registry/quay.io": ("critical", "missing")}
+    assert cells(found[0]) == {"secrets": ("critical", "missing")}
 
 
 def test_many_pods_are_counted_and_fifty_named() -> None:
