@@ -245,13 +245,24 @@ def _owner_claims(objects: raw.NamespaceObjects) -> Iterator[Owner]:
     elif (metadata.labels or {}).get(label) == value:
         # The controller writes the owner's name here whatever its kind, so only where the Profile itself is not known.
         yield Owner(kind="user", name=annotations.get(KUBEFLOW_OWNER_ANNOTATION, "").strip(), source="profile")
-    for name in annotations.get(OWNER_ANNOTATION, "").split(","):
-        yield Owner(kind="user", name=name.strip(), source="annotation")
+    for word in annotations.get(OWNER_ANNOTATION, "").split(","):
+        yield from _annotated(word.strip())
     for binding in objects.role_bindings:
         for subject in binding.subjects or ():
             if subject.kind in ("User", "Group") and not subject.name.startswith("system:"):
                 kind: Literal["user", "group"] = "user" if subject.kind == "User" else "group"
                 yield Owner(kind=kind, name=subject.name, source="rolebinding")
+
+
+def _annotated(word: str) -> Iterator[Owner]:
+    """Whom a word of the owner annotation means: "group:NAME" a group, any other a user, and without an @, as in no
+    mail address, a group as well. The system's own groups own nothing: they would be everybody."""
+    group = word.removeprefix("group:").strip()
+    is_group = group != word
+    if not is_group:
+        yield Owner(kind="user", name=word, source="annotation")
+    if (is_group or "@" not in word) and not group.startswith("system:"):
+        yield Owner(kind="group", name=group, source="annotation")
 
 
 @cache

@@ -154,6 +154,51 @@ def test_a_snapshot_cannot_be_changed() -> None:
         found.secrets["b"] = found.secrets["a"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("text", "owners"),
+    [
+        ("ada@example.com", [("user", "ada@example.com")]),
+        ("ada", [("user", "ada"), ("group", "ada")]),
+        ("group:vision, ada@example.com", [("group", "vision"), ("user", "ada@example.com")]),
+        ("group:vision@example.com", [("group", "vision@example.com")]),
+        ("group:, ,group:system:authenticated", []),
+        ("system:anonymous", [("user", "system:anonymous")]),
+    ],
+)
+def test_the_owner_annotation_names_users_and_groups(text: str, owners: list[tuple[str, str]]) -> None:
+    namespace = {"kind": "Namespace", "metadata": {"name": "team", "annotations": {"credboard.dev/owner": text}}}
+
+    found = snapshot(namespace).owners
+
+    assert [(owner.kind, owner.name) for owner in found] == owners
+    assert {owner.source for owner in found} <= {"annotation"}
+
+
+def test_whether_there_is_a_password_is_kept_and_when_data_was_written() -> None:
+    config = '{"auths":{"a.example.com":{"username":"u","password":"hunter2"},"b.example.com":{"auth":"dTo="}}}'
+    managed = {
+        "manager": "kubectl",
+        "operation": "Update",
+        "time": "2026-03-01T00:00:00Z",
+        "fieldsV1": {"f:data": {".": {}}},
+    }
+    secret = {
+        "kind": "Secret",
+        "metadata": {"name": "s", "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [managed]},
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": {".dockerconfigjson": config},
+    }
+
+    found = snapshot(secret).secrets["s"]
+
+    assert [(entry.key, entry.has_password) for entry in found.entries] == [
+        ("a.example.com", True),
+        ("b.example.com", False),
+    ]
+    assert found.changed_at == datetime(2026, 3, 1, tzinfo=UTC)
+    assert "hunter2" not in repr(found)
+
+
 def test_elsewhere_names_places_in_order_besides_the_asking_namespace() -> None:
     elsewhere = Elsewhere()
     for namespace in ("c", "a", "b"):
