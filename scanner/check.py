@@ -134,8 +134,8 @@ class Context:
 
     def columns_behind(self, uses: Iterable[ImageUse]) -> tuple[str, ...]:
         """The columns that a pull Secret concerns which is not there or of no use: the registries of `uses`, those that
-        fail now if any does; else that of all others. What Secrets of its name in other Namespaces are for is not asked:
-        a column would tell it to people who may not see those Namespaces.
+        fail now if any does; else that of all others. What Secrets of its name are for in other Namespaces is not
+        asked: a column would tell it to people who may not see those.
         """
         concerned = [use for use in uses if use.credential]
         failing = [use for use in concerned if use.failure]
