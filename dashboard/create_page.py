@@ -14,10 +14,10 @@ from django.views.decorators.debug import sensitive_variables
 from dashboard import creation
 from dashboard.creation import Known
 from dashboard.forms import CreateForm
-from dashboard.identity import may_create
+from dashboard.identity import is_operator, may_create
 from scanner import provision
 from scanner.check import Status
-from scanner.cluster import ClusterError
+from scanner.cluster import ClusterError, words_for_owners
 from scanner.credential import CredentialKind, credential_kinds
 from scanner.models import Cell, Finding, Namespace
 from scanner.provision import Created, Plan, Refusal
@@ -119,7 +119,10 @@ class CreatePage:
         except Refusal as refusal:
             self.refusal = refusal
         except ClusterError as error:
-            self.refusal = Refusal(str(error), remedy=error.remedy)
+            if is_operator(user):
+                self.refusal = Refusal(str(error), remedy=error.remedy)
+            else:
+                self.refusal = Refusal(words_for_owners(error))
         form.refuse(self.refusal)
         form.forget_secrets()
         return None

@@ -145,6 +145,12 @@ class Shell:
         return scan if scan and scan.state == Scan.State.FAILED else None
 
     @property
+    def incomplete_scan(self) -> Scan | None:
+        """The last good scan, if some of its Namespaces could not be scanned."""
+        scan = self.last_good_scan
+        return scan if scan and scan.failed_namespaces else None
+
+    @property
     def scanned_at(self) -> datetime | None:
         return self.last_good_scan.started_at if self.last_good_scan else None
 

@@ -384,7 +384,8 @@ def _as_refusal(error: api.ClusterError | Refusal, plan: Plan) -> Refusal:
         case api.Invalid():
             return _invalid(error)
         case api.ClusterError():
-            return Refusal(str(error), remedy=error.remedy)
+            # These words are in the audit as well, which owners read.
+            return Refusal(api.without_addresses(str(error)), remedy=error.remedy)
     return error
 
 

@@ -80,10 +80,6 @@ class StoredElsewhere(Elsewhere):
         self._load()
         return super().keys_of(place)
 
-    def registries_of(self, secret: str) -> tuple[str, ...]:
-        self._load()
-        return super().registries_of(secret)
-
 
 def fingerprint() -> Fingerprint:
     """Keyed with this installation's own key."""
@@ -387,7 +383,7 @@ def _tell_dispatcher() -> bool:
         # Not one of the pool: people wait for this page, and workers for their broker much longer.
         with current_app.connection_for_write(connect_timeout=TELL_TIMEOUT) as connection:
             impatient = {"socket_connect_timeout": TELL_TIMEOUT, "socket_timeout": TELL_TIMEOUT}
-            connection.transport_options = {**connection.transport_options, **impatient}
+            connection.transport_options = {**(connection.transport_options or {}), **impatient}
             # By name: the tasks are the layer above.
             current_app.send_task("scanner.tasks.dispatch_scans", connection=connection)
     except (BrokerError, OSError) as error:

@@ -7,6 +7,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from dashboard.cell_page import NamespacePage
+from dashboard.failed_scan import failed_scan
 from dashboard.identity import visible_namespace
 from dashboard.matrix_page import tag
 from dashboard.shell import shell_of
@@ -18,4 +19,6 @@ from dashboard.views.partial import page_or_part
 def namespace(request: HttpRequest, cluster: str, namespace: str) -> HttpResponse:
     found = visible_namespace(request, cluster, namespace)
     page = NamespacePage(found, request.user, now=shell_of(request).now)
-    return page_or_part(request, "namespace.html", parts=("namespace",), seen=tag(page.state), context={"page": page})
+    failed = failed_scan(found, request.user)
+    seen, context = tag(page.state, failed), {"page": page, "failed_scan": failed}
+    return page_or_part(request, "namespace.html", parts=("namespace",), seen=seen, context=context)

@@ -34,6 +34,8 @@ from scanner.cluster.errors import (
     Unauthenticated,
     Unavailable,
     not_kubernetes,
+    without_addresses,
+    words_for_owners,
 )
 from scanner.cluster.gathering import FORBIDDEN, REQUIRED, listed, take, whole
 from scanner.cluster.kubeconfig import Connection, connect, connect_text
@@ -63,6 +65,8 @@ __all__ = [
     "Throttled",
     "Unauthenticated",
     "Unavailable",
+    "without_addresses",
+    "words_for_owners",
 ]
 
 FIELD_MANAGER: Final = "credboard"
@@ -369,7 +373,7 @@ class Cluster:
                     return
             unreadable[PROFILES.name] = FORBIDDEN
         elif error.status != 404:
-            unreadable[PROFILES.name] = str(error)
+            unreadable[PROFILES.name] = without_addresses(str(error))
 
     def _relink(self, namespace: str, name: str, dry_run: bool, change: Callable[[list[str]], list[str]]) -> bool:
         """Write what `change` makes of the names in imagePullSecrets. Raises Conflict when others keep being faster."""

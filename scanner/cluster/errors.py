@@ -186,6 +186,28 @@ def printable(text: str, limit: int = MESSAGE_LIMIT) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+_URL: Final = re.compile(r"(?:the server )?https?://[^\s\"'<>()]*[^\s\"'<>().,:;]", re.IGNORECASE)
+_IP: Final = re.compile(r"\[[0-9a-f:.]+\](?::\d+)?|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b", re.IGNORECASE)
+
+
+def without_addresses(text: str) -> str:
+    """The words of an error for people who need not know where the API server is: those who own a Namespace."""
+    told = _IP.sub("an address", _URL.sub("the API server", text))
+    return told[:1].upper() + told[1:] if _URL.match(text) else told
+
+
+def words_for_owners(error: ClusterError) -> str:
+    """What `error` says, for people who do not run Credboard: no address, and nothing of its configuration."""
+    if isinstance(error, BadConfiguration):
+        return NOT_CONFIGURED
+    return without_addresses(str(error))
+
+
+NOT_CONFIGURED: Final = (
+    "Credboard cannot use this cluster as it is configured. An operator of Credboard can see why, and change it."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """Values that must not come back in the words of an error. Shows nothing of them itself."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from scanner import raw
-from scanner.cluster.errors import ClusterError, Forbidden
+from scanner.cluster.errors import ClusterError, Forbidden, without_addresses
 from scanner.cluster.listing import NAMESPACES, ByNamespace, PagedList, Resource
 
 FORBIDDEN: Final = "forbidden"
@@ -60,7 +60,7 @@ def whole(paged: PagedList, unreadable: dict[str, str]) -> list[Any]:
 
 
 def _why(error: ClusterError) -> str:
-    return FORBIDDEN if isinstance(error, Forbidden) else str(error)
+    return FORBIDDEN if isinstance(error, Forbidden) else without_addresses(str(error))
 
 
 def _undecodable(resource: Resource, name: str) -> str:

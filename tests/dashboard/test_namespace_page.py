@@ -129,5 +129,5 @@ def test_the_price_of_the_page_does_not_grow_with_what_is_on_it(
         factories.finding(namespace, object=f"Secret/s{number}")
 
     # Session and person; Namespace; owners; cells; findings; clusters; scans.
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         ada.get(URL)

@@ -27,6 +27,7 @@ from scanner.cluster import (
     Unauthenticated,
     Unavailable,
     listing,
+    without_addresses,
 )
 from tests.rig.certificates import CertificateAuthority
 from tests.rig.process import free_port
@@ -446,3 +447,25 @@ def test_a_server_that_is_no_address_is_bad_configuration(server: str) -> None:
 def test_nothing_shows_the_token(cluster: Cluster) -> None:
     with Cluster.from_kubeconfig_text(kubeconfig("http://127.0.0.1:1")) as connection:
         assert CANARY not in f"{connection!r} {connection._transport!r}"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("https://10.0.0.1:6443 answered 500 (list pods).", "The API server answered 500 (list pods)."),
+        ("Nothing listens at https://k8s.example.com (get x).", "Nothing listens at the API server (get x)."),
+        ("The server https://k8s.example.com is gone.", "The API server is gone."),
+        ("failed: dial tcp [fd00::1]:443: refused", "failed: dial tcp an address: refused"),
+        ("Credboard may not list pods.", "Credboard may not list pods."),
+    ],
+)  # fmt: skip
+def test_words_for_owners_hold_no_address(words: str, told: str) -> None:
+    assert without_addresses(words) == told
+
+
+def test_what_is_stored_of_a_failed_list_holds_no_address(demo: DemoCluster, cluster: Cluster) -> None:
+    demo.faults.respond(500, path="/rolebindings", times=None)
+    demo.faults.respond(500, path="/profiles", times=None)
+    for found in (next(cluster.namespaces(include=["aa"])), cluster.namespace("aa")):
+        assert set(found.unreadable) == {"rolebindings", "profiles"}
+        assert all("API server answered 500" in why and "127.0.0.1" not in why for why in found.unreadable.values())
