@@ -83,7 +83,7 @@
   });
 
   // Whatever is swapped in, the reader keeps focus, scroll position and what was opened.
-  let kept = null;
+  let kept = []; // more than one: the matrix and the drawer over it may be swapped before the first has settled
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr, target } = event.detail;
     if (/^\s*<!doctype/i.test(xhr.responseText)) {
@@ -92,24 +92,26 @@
       location.reload();
       return;
     }
+    if (!event.detail.shouldSwap) return;
     const frame = one("[data-keep-scroll]", target);
-    kept = {
+    kept.push({
       focus: document.activeElement?.id,
       left: frame?.scrollLeft,
       top: event.detail.requestConfig.triggeringEvent?.type === "refresh" ? frame?.scrollTop : 0,
       open: all("details[open][id]").map((details) => details.id),
-    };
+    });
   });
   const restore = () => {
     tell();
-    if (!kept) return;
-    const frame = one("#matrix [data-keep-scroll]");
-    if (frame && kept.left !== undefined) frame.scrollTo({ left: kept.left, top: kept.top, behavior: "instant" });
-    for (const id of kept.open) document.getElementById(id)?.setAttribute("open", "");
-    if (kept.focus && document.activeElement === document.body) {
-      document.getElementById(kept.focus)?.focus({ preventScroll: true });
+    for (const { focus, left, top, open } of kept) {
+      const frame = one("#matrix [data-keep-scroll]");
+      if (frame && left !== undefined) frame.scrollTo({ left, top, behavior: "instant" });
+      for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+      if (focus && document.activeElement === document.body) {
+        document.getElementById(focus)?.focus({ preventScroll: true });
+      }
     }
-    kept = null;
+    kept = [];
   };
   document.addEventListener("htmx:afterSettle", restore);
 
