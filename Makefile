@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint format install binaries system-packages lock clean
+.PHONY: help run test bench screenshots lint format install binaries system-packages lock clean
 
 # The first Python on the PATH that is new enough; `make PYTHON=/path/to/python` takes another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
@@ -28,6 +28,9 @@ test: $(DEV_STAMP) system-packages binaries ## Run all tests, on PostgreSQL what
 
 bench: $(DEV_STAMP) binaries ## Measure it beside what one would run instead (ARGS=... for sizes)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+screenshots: $(DEV_STAMP) system-packages ## Take the pictures of docs/images, and of every page into screenshots/
+	$(BIN)/python -m tests.browser.screenshots
 
 lint: $(DEV_STAMP) ## The gate but for the tests: style, types, layers, migrations, deployment checks
 	$(BIN)/ruff check .
