@@ -26,7 +26,7 @@ EXPIRY_SOURCES: Final[Mapping[str, str]] = {
 #: How a credential came to be called fine.
 VERIFIED: Final[Mapping[str, str]] = {
     "probe": "the registry accepted it",
-    "pod": "a Pod pulled with it",
+    "pod": "a Pod started with it",
     "pulled": "a Pod pulled with it",
 }
 

@@ -77,6 +77,24 @@ def test_details_of_another_shape_do_not_break_the_drawer(
 
 
 @page_test
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "Verified not verified Scanned"),
+        ({"details": {"awaiting": 1}}, "not verified yet: 1 Pod that failed before it was written will be tried again"),
+        ({"details": {"awaiting": 2}}, "not verified yet: 2 Pods that failed"),
+        ({"verified": "pod"}, "Verified a Pod started with it"),
+    ],
+)
+def test_how_a_credential_came_to_be_called_fine(
+    ada: Client, namespace: Namespace, fields: dict[str, Any], words: str
+) -> None:
+    factories.cell(namespace, QUAY, {"status": "ok", "reason": "covered", **fields})
+
+    assert words in text(ada.get(URL))
+
+
+@page_test
 def test_affected_pods_come_with_what_the_runtime_said(ada: Client, namespace: Namespace) -> None:
     factories.cell(
         namespace,
