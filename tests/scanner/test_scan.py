@@ -19,6 +19,7 @@ from dashboard.demo.server import DemoCluster
 from scanner import cluster as api
 from scanner import scan as scanning
 from scanner import tasks
+from scanner.elsewhere import Place
 from scanner.models import Cell, Cluster, Finding, Namespace, NamespaceOwner, Scan
 from scanner.scan import StoredElsewhere, is_selected, request_scan, scan_cluster, scan_namespace
 from tests.rig.apiserver import KubeApiServer
@@ -40,7 +41,7 @@ def pod(where: str, *, pull: str = "regcred", image: str = "quay.io/team/app:1")
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "web", "namespace": where},
+        "metadata": {"name": "web", "namespace": where, "creationTimestamp": "2026-01-01T00:00:00Z"},
         "spec": {"containers": [{"name": "app", "image": image}], "imagePullSecrets": [{"name": pull}]},
         "status": {"phase": "Pending"},
     }
@@ -182,7 +183,7 @@ def test_old_scans_are_forgotten_but_for_the_first_and_the_last_good_one(cluster
 def test_what_lies_elsewhere_is_known_from_what_is_stored(cluster: Cluster) -> None:
     scan_all(cluster)
     stored = StoredElsewhere(cluster)
-    assert stored.registries_of("regcred") == ("quay.io",)
+    assert stored.keys_of(Place("team-a", "regcred")) == ["quay.io"]
     assert [place.namespace for place in StoredElsewhere(cluster).named("regcred", besides="team-b")] == [
         "closed",
         "team-a",
