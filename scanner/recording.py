@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from scanner.check import Result, Status, rank
 from scanner.models import Cell, Cluster, Credential, Finding, Namespace, NamespaceOwner
+from scanner.snapshot import Owner
 from scanner.storable import cleaned, encoder, fill, storable_text
 from scanner.verdict import Cell as CellVerdict
 from scanner.verdict import Verdict
@@ -276,9 +277,9 @@ def _record_owners(changed: list[_Changed]) -> None:
         for row, verdict, _ in changed
         for owner in reversed(verdict.snapshot.owners)
         # A name that cannot be kept as it is must not become another one: it says who may see the namespace.
-        if storable_text(owner.name, NAME_LIMIT) == owner.name and (row.pk, owner.name) not in standing
+        if storable_text(owner.name, NAME_LIMIT) == owner.name and not _is_doubtful(row, owner, standing)
     }
-    wanted |= {key: owner for key, owner in present.items() if (owner.namespace_id, owner.name) in standing}
+    wanted |= {key: present[key] for key in standing}
     stale = {owner.pk for key, owner in present.items() if key not in wanted or wanted[key].source != owner.source}
     for chunk in _chunks(sorted(stale)):
         NamespaceOwner.objects.filter(pk__in=chunk).delete()
@@ -286,8 +287,8 @@ def _record_owners(changed: list[_Changed]) -> None:
     NamespaceOwner.objects.bulk_create((o for key, o in wanted.items() if key not in kept), batch_size=500)
 
 
-def _standing_owners(changed: list[_Changed], present: list[NamespaceOwner]) -> set[tuple[int, str]]:
-    """(pk of the namespace, name) of the owners stored from a source that could not be read this time.
+def _standing_owners(changed: list[_Changed], present: list[NamespaceOwner]) -> set[tuple[int, str, str]]:
+    """(pk of the namespace, kind, name) of the owners stored from a source that could not be read this time.
 
     One failed list would otherwise hide namespaces from whose they are. Only in the very namespace that was seen, not
     in another of its name. The annotation by which Kubeflow repeats a Profile's owner stands for the Profile, but does
@@ -305,8 +306,14 @@ def _standing_owners(changed: list[_Changed], present: list[NamespaceOwner]) -> 
             told = {one.name for one in snapshot.owners if one.source == "profile"}
             unread = not told or ("profiles" in snapshot.unreadable and owner.name in told)
         if unread:
-            standing.add((owner.namespace_id, owner.name))
+            standing.add((owner.namespace_id, owner.kind, owner.name))
     return standing
+
+
+def _is_doubtful(row: Namespace, owner: Owner, standing: set[tuple[int, str, str]]) -> bool:
+    """Whether `owner` is stored already, or is only what the annotation makes of a group that is."""
+    is_named_group = owner.source == "profile" and (row.pk, "group", owner.name) in standing
+    return is_named_group or (row.pk, owner.kind, owner.name) in standing
 
 
 #: Source of an owner -> what has to be read for it.

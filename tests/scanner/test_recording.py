@@ -202,6 +202,15 @@ def test_kubeflows_annotation_stands_for_a_profile_that_cannot_be_read(cluster: 
     assert owners() == {("user", "ada", "profile")}
 
 
+def test_only_the_kind_that_could_not_be_read_stays_of_a_name(cluster: Cluster) -> None:
+    person, team = user("ml", "annotation"), Owner(kind="group", name="ml", source="rolebinding")
+    scanned(cluster, verdict(owners=(person, team)), now=at(0))
+    scanned(cluster, verdict(unreadable={"namespaces": "forbidden"}), now=at(1))
+    assert owners() == {("user", "ml", "annotation")}
+    scanned(cluster, verdict(owners=(team,), unreadable={"namespaces": "forbidden"}), now=at(2))
+    assert owners() == {("user", "ml", "annotation"), ("group", "ml", "rolebinding")}
+
+
 def test_a_namespace_that_was_made_anew_inherits_no_owner(cluster: Cluster) -> None:
     scanned(cluster, verdict(owners=(user("joan", "rolebinding"),)), now=at(0))
     scanned(cluster, verdict(uid="uid-2", unreadable={"rolebindings": "forbidden"}), now=at(1))
