@@ -45,14 +45,15 @@ REPAIRABLE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamespaceRow:
-    """A Namespace as stored. `unreadable` are the resources that the API refused; `owners` are names."""
+    """A Namespace as stored. `unreadable` are the resources that the API refused; `owner` is a name, "" for none."""
 
     pk: int
     name: str
     status: str
     reason: str
     scanned_at: datetime | None
-    owners: tuple[str, ...] = ()
+    owner: str = ""
+    more_owners: int = 0
     unreadable: frozenset[str] = frozenset()
 
 
@@ -68,9 +69,10 @@ class CellRow:
     pod_count: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ColumnCount:
-    """How many cells of `credential` have this status and reason now, over all Namespaces the person may see."""
+    """How many cells of `credential` have this status and reason now, over all Namespaces the person may see. What is
+    well need not be counted: a line with 0 says that the column is there."""
 
     credential: str
     status: str
@@ -113,14 +115,11 @@ class ShownCell:
 class Row:
     pk: int
     name: str
-    owners: tuple[str, ...]
+    owner: str
+    more_owners: int
     status: Status
     text: str
     cells: tuple[ShownCell, ...]
-
-    @property
-    def more_owners(self) -> int:
-        return len(self.owners) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +180,15 @@ def build_matrix(
         status = Status.UNKNOWN if is_stale else Status(namespace.status)
         text = ("stale" if namespace.scanned_at else "not checked") if is_stale else _text(namespace.reason)
         rows.append(
-            Row(pk=namespace.pk, name=namespace.name, owners=namespace.owners, status=status, text=text, cells=shown)
+            Row(
+                pk=namespace.pk,
+                name=namespace.name,
+                owner=namespace.owner,
+                more_owners=namespace.more_owners,
+                status=status,
+                text=text,
+                cells=shown,
+            )
         )
     return Matrix(columns=columns, rows=tuple(rows))
 

@@ -85,32 +85,33 @@ class MatrixPage:
         self._visible = Namespace.objects.visible_to(user)
 
     @cached_property
-    def _counts(self) -> list[Any]:
-        if is_operator(self._user) and self._tallied["any_stale"] == 0:
-            return list(Cell.objects.counts_of_all(self.cluster))
-        return list(Cell.objects.counts(self._visible, cluster=self.cluster, now=self._now))
+    def _any_stale(self) -> bool:
+        """Whether a Namespace of the cluster may be stale; asked with the tallies."""
+        return self._tallied["any_stale"] != 0
+
+    @cached_property
+    def _counts(self) -> list[ColumnCount]:
+        visible = None if is_operator(self._user) else self._visible.of_cluster(self.cluster)
+        lines = Cell.objects.counts(self.cluster, now=self._now, visible=visible, any_stale=self._any_stale)
+        return [ColumnCount(*line) for line in lines]
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        return build_columns(
-            ColumnCount(credential=c["slug"], status=c["status_now"], reason=c["reason_now"], cells=c["cells"])
-            for c in self._counts
-        )
+        return build_columns(self._counts)
 
     @cached_property
     def reasons(self) -> list[str]:
         """Every reason to filter by, the most frequent first."""
         seen = Counter[str]()
         for count in self._counts:
-            if count["status_now"] != Status.OK:
-                seen[count["reason_now"]] += count["cells"]
+            if count.status != Status.OK:
+                seen[count.reason] += count.cells
         return [reason for reason, _ in seen.most_common()]
 
-    @cached_property
-    def _matching(self) -> NamespaceQuerySet:
+    def _matching(self, *, any_stale: bool) -> NamespaceQuerySet:
         """All filters but the status, which the tallies offer."""
         chosen = self.filters
-        rows = self._visible.judged(self.cluster, now=self._now, credential=chosen.credential)
+        rows = self._visible.judged(self.cluster, now=self._now, credential=chosen.credential, any_stale=any_stale)
         if chosen.q:
             rows = rows.matching(chosen.q)
         if chosen.owner:
@@ -123,7 +124,7 @@ class MatrixPage:
 
     @cached_property
     def _tallied(self) -> dict[str, int]:
-        return self._matching.tallies(self.cluster, now=self._now)
+        return self._matching(any_stale=True).tallies(self.cluster, now=self._now)
 
     @property
     def total(self) -> int:
@@ -186,24 +187,39 @@ class MatrixPage:
         return min(self.page * self.filters.rows, self.shown)
 
     @cached_property
-    def matrix(self) -> Matrix:
-        rows = self._matching
+    def _found(self) -> list[dict[str, Any]]:
+        """The rows of this page. Chosen by key first: what sorts ten thousand should not carry them whole."""
+        if not self.shown:
+            return []
+        rows = self._matching(any_stale=self._any_stale)
         if self.filters.status:
             rows = rows.with_status_now(self.filters.status)
-        found = list(rows.matrix_rows()[max(0, self.first - 1) : self.last])
-        cells = Cell.objects.matrix_cells(found) if found else ()
+        chosen = rows.worst_first().values("pk")[self.first - 1 : self.last]
+        again = Namespace.objects.judged(
+            self.cluster, now=self._now, credential=self.filters.credential, any_stale=self._any_stale
+        )
+        return list(again.among(chosen).worst_first().matrix_rows())
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        cells = Cell.objects.matrix_cells([found["pk"] for found in self._found]) if self._found else ()
         return build_matrix(
             self.columns,
-            (_namespace_row(namespace) for namespace in found),
+            (_namespace_row(found) for found in self._found),
             (CellRow(*cell) for cell in cells),
             now=self._now,
             stale_after=self.cluster.stale_after,
         )
 
+    @property
+    def has_trend(self) -> bool:
+        """True for who sees all of the cluster: the trend counts all of it."""
+        return is_operator(self._user)
+
     @cached_property
     def trend(self) -> str:
-        """The path of a line: critical Namespaces of the cluster, by day. Only for who sees all of them."""
-        if not is_operator(self._user):
+        """The path of a line: critical Namespaces of the cluster, by day."""
+        if not self.has_trend:
             return ""
         return sparkline(Scan.objects.daily_critical(self.cluster, since=self._now - timedelta(days=30)))
 
@@ -260,15 +276,17 @@ class MatrixPage:
         return heads
 
 
-def _namespace_row(namespace: Namespace) -> NamespaceRow:
+def _namespace_row(found: dict[str, Any]) -> NamespaceRow:
+    count = found["owner_count"] or 0
     return NamespaceRow(
-        pk=namespace.pk,
-        name=namespace.name,
-        status=namespace.status,
-        reason=namespace.reason,
-        scanned_at=namespace.scanned_at,
-        owners=tuple(owner.name for owner in namespace.owners.all()),
-        unreadable=frozenset(namespace.unreadable),
+        pk=found["pk"],
+        name=found["name"],
+        status=found["status"],
+        reason=found["reason"],
+        scanned_at=found["scanned_at"],
+        owner=found["owner"] or "",
+        more_owners=max(0, count - 1),
+        unreadable=frozenset(found["unreadable"]),
     )
 
 

@@ -31,6 +31,8 @@ def matrix(request: HttpRequest) -> HttpResponse:
         return page_or_part(request, "first_scan.html", parts=("first-scan",), seen=tag(shell.state), context={})
     filters, named = Filters.read(request.GET), request.GET.get("cluster", "")
     page = MatrixPage(cluster, request.user, filters, path=request.path, cluster_in_url=named, now=shell.now)
+    if request.headers.get("HX-Target") == "trend":
+        return render(request, "matrix.html#trend", {"page": page})
     seen = tag(page.matrix, page.tallies, page.own_url, shell.state)
     return page_or_part(request, "matrix.html", parts=("matrix",), seen=seen, context={"page": page})
 

@@ -48,9 +48,7 @@ class Figures:
 
     @property
     def is_good(self) -> bool:
-        return (
-            self.p95 <= MOST_MILLISECONDS and self.queries <= MOST_QUERIES and self.kilobytes <= MOST_KILOBYTES
-        )
+        return self.p95 <= MOST_MILLISECONDS and self.queries <= MOST_QUERIES and self.kilobytes <= MOST_KILOBYTES
 
 
 def main() -> None:

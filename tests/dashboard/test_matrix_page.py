@@ -227,9 +227,60 @@ def test_the_price_of_a_page_does_not_grow_with_the_cluster(
     for number in range(size):
         factories.namespace(cluster, f"team-{number:03}", owners=("grace",), cells={QUAY: "ok covered"})
 
-    # Session and person; clusters; scans; columns; tallies; rows; their owners; cells.
-    with django_assert_num_queries(9):
-        ada.get("/?rows=200", headers=HTMX)
+    # Session and person; clusters; scans; tallies; rows with their owners; columns; cells.
+    with django_assert_num_queries(8):
+        ada.get("/?rows=200")
+
+
+@pytest.mark.parametrize("query", ["q=team", "status=critical", f"credential={QUAY}", "reason=missing", "owner=grace"])
+@pytest.mark.parametrize("who", ["operator", "owner"])
+def test_filters_cost_no_query(
+    client: Client, cluster: Cluster, django_assert_max_num_queries: Any, query: str, who: str
+) -> None:
+    factories.namespace(cluster, "team-a", owners=("grace",), cells={QUAY: "critical missing"})
+    old = timezone.now() - cluster.stale_after - timedelta(seconds=5)
+    factories.namespace(cluster, "team-b", owners=("grace",), cells={QUAY: "critical missing"}, scanned_at=old)
+    client.force_login(factories.operator() if who == "operator" else factories.owner("grace"))
+
+    with django_assert_max_num_queries(8):
+        assert names(client.get(f"/?{query}"))
+
+
+def test_a_row_names_one_owner_and_how_many_more_there_are(ada: Client, cluster: Cluster) -> None:
+    factories.namespace(cluster, "alone")
+    factories.namespace(cluster, "ours", owners=("grace", "ada", "edsger"))
+
+    page = ada.get("/").content.decode()
+
+    assert "<small>ada +2</small>" in page
+    assert "<small>no owner</small>" in page
+
+
+def test_the_trend_comes_after_the_page_and_for_operators_only(client: Client, cluster: Cluster) -> None:
+    factories.namespace(cluster, "mine", owners=("grace",))
+    for days in (1, 2):
+        factories.scan(cluster, started_at=timezone.now() - timedelta(days=days), state="done", critical=days)
+    asked = {"HX-Request": "true", "HX-Target": "trend"}
+
+    client.force_login(factories.operator())
+    assert "<path" not in client.get("/").content.decode().partition('id="trend"')[2].partition("</section>")[0]
+    assert "<path d=" in client.get("/", headers=asked).content.decode()
+
+    client.force_login(factories.owner("grace"))
+    assert client.get("/", headers=asked).content.decode().strip() == ""
+
+
+def test_a_column_stays_when_all_in_it_is_well_or_stale(ada: Client, cluster: Cluster) -> None:
+    factories.namespace(cluster, "well", cells={QUAY: "ok covered"})
+    old = timezone.now() - cluster.stale_after - timedelta(seconds=5)
+    factories.namespace(cluster, "old", cells={HUB: "ok covered"}, scanned_at=old)
+
+    page = ada.get("/").content.decode()
+
+    assert re.findall(r'<span class="label">([^<]+)</span><small class="([^"]*)">([^<]+)<', page) == [
+        ("docker.io", "is-unknown", "1 unknown"),
+        ("quay.io", "", "all well"),
+    ]
 
 
 def test_htmx_gets_the_part_and_the_head_beside_it(ada: Client, cluster: Cluster) -> None:

@@ -1,0 +1,34 @@
+"""What scans leave behind: rows that pages, mails and the API read. No column can hold a secret value.
+
+Statuses and codes are plain text without `choices`: a new check or status needs no migration. `rank` repeats a status
+as a number (`check.rank`) so that the database can sort worst first.
+
+A foreign key that begins a unique constraint has no index of its own: a scan writes every index of what it changes.
+"""
+
+from scanner.models.audit import AuditEntry
+from scanner.models.cell import Cell, CellQuerySet, Credential
+from scanner.models.cluster import STALE_AFTER_INTERVALS, Cluster, ClusterQuerySet
+from scanner.models.finding import Finding, FindingQuerySet
+from scanner.models.namespace import BLINDING, Namespace, NamespaceQuerySet
+from scanner.models.owner import NamespaceOwner, NamespaceOwnerQuerySet
+from scanner.models.scan import Scan, ScanQuerySet
+
+__all__ = [
+    "BLINDING",
+    "STALE_AFTER_INTERVALS",
+    "AuditEntry",
+    "Cell",
+    "CellQuerySet",
+    "Cluster",
+    "ClusterQuerySet",
+    "Credential",
+    "Finding",
+    "FindingQuerySet",
+    "Namespace",
+    "NamespaceOwner",
+    "NamespaceOwnerQuerySet",
+    "NamespaceQuerySet",
+    "Scan",
+    "ScanQuerySet",
+]

@@ -1,0 +1,128 @@
+"""The matrix as scans leave it: its columns and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Count, Exists, F, OuterRef, Value
+from django.db.models.expressions import Combinable
+
+from scanner.check import Status
+from scanner.columns import label_of
+from scanner.models.cluster import Cluster
+
+if TYPE_CHECKING:
+    from scanner.models.namespace import Namespace
+
+
+class Credential(models.Model):
+    """A column of the matrix: "registry/quay.io", "tls", "token/kubernetes"."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="credentials", db_index=False)
+    slug = models.CharField(max_length=320)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["cluster", "slug"], name="credential_once_per_cluster"),)
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @property
+    def kind(self) -> str:
+        """The part before the slash: "registry", "tls", "token"."""
+        return self.slug.partition("/")[0]
+
+    @property
+    def label(self) -> str:
+        return label_of(self.slug)
+
+
+def _counted(cells: CellQuerySet, status: Combinable, reason: Combinable) -> models.QuerySet[Any, Any]:
+    # By the key of the credential, not its slug: that is the order of the index.
+    groups = cells.annotate(status_now=status, reason_now=reason).values("credential_id", "status_now", "reason_now")
+    counted = groups.annotate(number=Count("pk"), slug=models.Max("credential__slug")).order_by()
+    return counted.values_list("slug", "status_now", "reason_now", "number")
+
+
+class CellQuerySet(models.QuerySet["Cell"]):
+    def matrix_cells(self, namespaces: Sequence[int]) -> models.QuerySet[Any, Any]:
+        """The cells of one page as tuples: Namespace's pk, credential, status, reason, expiry, number of Pods."""
+        columns = ("namespace_id", "credential__slug", "status", "reason", "expires_at", "pod_count")
+        return self.filter(namespace__in=namespaces).values_list(*columns)
+
+    def counts(
+        self,
+        cluster: Cluster,
+        *,
+        now: datetime,
+        visible: models.QuerySet[Namespace] | None = None,
+        any_stale: bool = True,
+    ) -> models.QuerySet[Any, Any]:
+        """Tuples of credential, status and reason now, and how many cells of `cluster` have them.
+
+        What is well is not counted, since it is nearly all: one line ("tls", "ok", "", 0) says that a column is there.
+        `visible` are the Namespaces of `cluster` to look at, None for all; `any_stale` False: none of them is stale.
+        """
+        columns = Credential.objects.filter(cluster=cluster)
+        text = models.CharField()
+        nothing = {
+            "status_now": Value(Status.OK.value, text),
+            "reason_now": Value("", text),
+            "number": Value(0, models.IntegerField()),
+        }
+        there: models.QuerySet[Any, Any]
+        if visible is None:
+            cells = self.filter(credential__in=columns.values("pk"))
+            used = columns.filter(Exists(self.model.objects.filter(credential=OuterRef("pk"))))
+            there = used.annotate(**nothing).values_list("slug", *nothing)
+        else:
+            cells = self.filter(namespace__in=visible.values("pk"))
+            there = cells.annotate(**nothing).order_by().values_list("credential__slug", *nothing).distinct()
+        hurt = cells.filter(status__in=[status for status in Status if status is not Status.OK])
+        if not any_stale:
+            return _counted(hurt, F("status"), F("reason")).union(there, all=True)
+        unseen = cluster.namespaces.filter(cluster.unseen(now), gone_at=None).values("pk")
+        seen = _counted(hurt.exclude(namespace__in=unseen), F("status"), F("reason"))
+        stale = _counted(cells.filter(namespace__in=unseen), Value(Status.UNKNOWN.value, text), Value("stale", text))
+        return seen.union(stale, there, all=True)
+
+    def of_namespace(self, namespace: Namespace) -> CellQuerySet:
+        return self.filter(namespace=namespace).select_related("credential").order_by("-rank", "credential__slug")
+
+
+class Cell(models.Model):
+    """A credential in a Namespace that needs it. No row: nothing here needs it.
+
+    `since` is when the present status and reason began. `details` is the drawer's JSON: `chain` (steps of
+    `verdict.Step`), `pods`, and the facts of the worst finding.
+    """
+
+    namespace = models.ForeignKey("Namespace", on_delete=models.CASCADE, related_name="cells", db_index=False)
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="cells", db_index=False)
+    status = models.CharField(max_length=10)
+    rank = models.PositiveSmallIntegerField()
+    reason = models.CharField(max_length=40)
+    since = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    expiry_source = models.CharField(max_length=20, blank=True)
+    verified = models.CharField(max_length=20, blank=True)
+    secret = models.CharField(max_length=253, blank=True)
+    pod_count = models.PositiveIntegerField(default=0)
+    details = models.JSONField(default=dict)
+
+    objects = CellQuerySet.as_manager()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["namespace", "credential"], name="cell_once"),)
+        indexes = (
+            # A column's counts, and the Namespaces with a reason: from the index alone.
+            models.Index(fields=["credential", "status", "reason", "namespace"], name="cell_counts"),
+            # The ranks of one column, Namespace by Namespace: likewise.
+            models.Index(fields=["credential", "namespace", "rank"], name="cell_of_column"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.namespace_id} × {self.credential_id}: {self.status}"

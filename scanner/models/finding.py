@@ -1,0 +1,62 @@
+"""What checks said, with a lifetime."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import F, Q
+
+from scanner.models.namespace import Namespace
+
+
+class FindingQuerySet(models.QuerySet["Finding"]):
+    def open(self) -> FindingQuerySet:
+        return self.filter(resolved_at=None)
+
+    def worst_first(self) -> FindingQuerySet:
+        return self.order_by("-rank", "code", "object", "credential")
+
+    def of_namespace(self, namespace: Namespace) -> FindingQuerySet:
+        return self.filter(namespace=namespace)
+
+    def of_credential(self, namespace: Namespace, credential: str) -> FindingQuerySet:
+        return self.filter(namespace=namespace, credential=credential)
+
+    def lately(self, since: datetime) -> FindingQuerySet:
+        """Open, or resolved after `since`."""
+        return self.filter(Q(resolved_at=None) | Q(resolved_at__gte=since))
+
+
+class Finding(models.Model):
+    """A problem with a lifetime. One row is open per (Namespace, code, object, credential); when the problem comes back
+    after it was resolved, a new row opens, so the history stays."""
+
+    namespace = models.ForeignKey(Namespace, on_delete=models.CASCADE, related_name="findings")
+    code = models.CharField(max_length=4)
+    object = models.CharField(max_length=320)
+    credential = models.CharField(max_length=320, blank=True)
+    status = models.CharField(max_length=10)
+    rank = models.PositiveSmallIntegerField()
+    reason = models.CharField(max_length=40)
+    message = models.TextField()
+    expires_at = models.DateTimeField(null=True)
+    details = models.JSONField(default=dict)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+
+    objects = FindingQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["namespace", "code", "object", "credential"],
+                condition=Q(resolved_at=None),
+                name="finding_open_once",
+            ),
+        )
+        indexes = (models.Index(F("resolved_at"), F("rank").desc(), name="finding_open_worst_first"),)
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.object}"
