@@ -29,7 +29,8 @@ def pod(where: str, *pull_secrets: str) -> dict[str, Any]:
         "containers": [{"name": "main", "image": "quay.io/team/app:1"}],
         "imagePullSecrets": [{"name": name} for name in pull_secrets],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app", "namespace": where}, "spec": spec}
+    metadata = {"name": "app", "namespace": where, "creationTimestamp": "2026-01-01T00:00:00Z"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 OBJECTS = [namespace("broken"), namespace("broken-too"), namespace("empty"), pod("broken", "regcred")]
