@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.urls import reverse
 
 from dashboard import creation, drawer
-from dashboard.matrix import ESSENTIAL, REPAIRABLE, CellRow, kind_of, note
+from dashboard.matrix import ESSENTIAL, REPAIRABLE, REPLACEABLE, CellRow, kind_of, note
 from scanner.check import Status, all_checks
 from scanner.models import Cell, Finding, Namespace, Scan
 
@@ -44,11 +44,10 @@ class CellPage:
         """The verdict in words: "Missing here, exists in kubeflow"."""
         if self.is_stale:
             return "Not known any more"
-        return drawer.headline(self.cell.status, self.cell.reason, self.places[0][0] if self.places else "")
-
-    @property
-    def action(self) -> str:
-        return "Create it here" if self.cell.reason in ("missing", "elsewhere") else "Replace it"
+        elsewhere = self.places[0][0] if self.places else ""
+        return drawer.headline(
+            self.cell.status, self.cell.reason, elsewhere, cause=str(self.cell.details.get("cause", ""))
+        )
 
     @property
     def verified(self) -> str:
@@ -122,6 +121,21 @@ class CellPage:
         """True when a new pull Secret, made from this page, may put it right."""
         fits = creation.is_creatable(self.credential.slug, [finding.code for finding in self._open])
         return fits and self.cell.reason in REPAIRABLE and not self.is_stale
+
+    @property
+    def replace_command(self) -> str:
+        """How to put another login into the Secret that is there; "" where that is not the repair."""
+        registry = creation.registry_of(self.credential.slug)
+        names = [self.cell.secret, *(finding.details.get("secret") for finding in self._open)]
+        secret = next((name for name in names if isinstance(name, str) and name), "")
+        if not (registry and secret) or self.cell.reason not in REPLACEABLE or self.is_stale:
+            return ""
+        return drawer.replace_command(
+            namespace=self.namespace.name,
+            secret=secret,
+            server=creation.server_of(registry),
+            is_other_type=self.cell.reason == "wrong-type",
+        )
 
     @property
     def commands(self) -> str:

@@ -31,8 +31,7 @@ class Known:
 
     @property
     def server(self) -> str:
-        """What `docker login` writes for the registry."""
-        return DOCKER_HUB_SERVER if self.registry == "docker.io" else self.registry
+        return server_of(self.registry)
 
 
 def know(
@@ -77,6 +76,11 @@ def registry_of(credential: str) -> str:
     """The host (with port) of a registry's column, else ""."""
     kind, _, rest = credential.partition("/")
     return rest if kind == "registry" else ""
+
+
+def server_of(registry: str) -> str:
+    """What `docker login` writes for the registry."""
+    return DOCKER_HUB_SERVER if registry == "docker.io" else registry
 
 
 def is_creatable(credential: str, codes: Collection[str]) -> bool:

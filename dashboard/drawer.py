@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from scanner.check import Check, Status, rank
+from scanner.pull_failure import Cause
 from scanner.snapshot import OWNER_ANNOTATION
 
 #: How long the history strip is, in days.
@@ -128,14 +129,23 @@ class Day:
     status: str
 
 
-def headline(status: str, reason: str, elsewhere: str = "") -> str:
-    """What the drawer says first. `elsewhere`: another Namespace that has it, if the person may know."""
+def headline(status: str, reason: str, elsewhere: str = "", cause: str = "") -> str:
+    """What the drawer says first. `elsewhere`: another Namespace that has it, if the person may know.
+
+    `cause`: why a pull fails (`pull_failure.Cause`), which tells an untrusted certificate from a silent registry.
+    """
     if status == Status.OK:
         return "In order"
     text = HEADLINES.get(reason, reason.replace("-", " ").capitalize())
     if elsewhere and reason in ("missing", "elsewhere"):
         return f"Missing here, exists in {elsewhere}"
+    if cause in NAMED_CAUSES and reason in ("unreachable", "failing"):
+        return f"{text}: {Cause(cause).label}"
     return text
+
+
+#: Causes whose label says more than the reason of the cell.
+NAMED_CAUSES: Final = frozenset(Cause) - {Cause.UNKNOWN, Cause.AUTH_MISSING}
 
 
 def chain(details: Mapping[str, Any]) -> tuple[ChainStep, ...]:
@@ -261,6 +271,17 @@ def look_commands(*, namespace: str, secret: str, pods: Sequence[str], accounts:
     return tuple(
         shlex.join(command) for command in commands or [["kubectl", "get", "secrets,serviceaccounts,pods", *at]]
     )
+
+
+def replace_command(*, namespace: str, secret: str, server: str, is_other_type: bool) -> str:
+    """The kubectl command that puts another login into a pull Secret that is there, with placeholders for the values.
+
+    The type of a Secret cannot be changed: where it is wrong, the Secret is deleted and made again.
+    """
+    create = shlex.join(["kubectl", "create", "secret", "docker-registry", secret, "--namespace", namespace])
+    login = f"--docker-server={shlex.quote(server)} --docker-username='<user name>'"
+    replace = "kubectl replace --force --filename -" if is_other_type else "kubectl replace --filename -"
+    return f"{create} {login} --docker-password='<password or token>' --dry-run=client --output yaml | {replace}"
 
 
 #: A Role grants nothing on these.

@@ -26,20 +26,13 @@ KINDS: Final[Mapping[str, str]] = {
     "secrets": "Secret",
 }
 
-#: Reasons that a new pull Secret, made here, puts right. Not malformed: one broken Secret fails every pull of the Pods
-#: that name it, whatever else they name, so that one itself must go.
-REPAIRABLE: Final = frozenset(
-    {
-        "missing",
-        "rejected",
-        "denied",
-        "wrong-host",
-        "wrong-type",
-        "expired",
-        "expiring",
-        "elsewhere",
-        "unlinked",
-    }
+#: Reasons that a new pull Secret, made here, puts right.
+REPAIRABLE: Final = frozenset({"missing", "elsewhere", "latent"})
+
+#: Reasons that another login in the Secret that is there puts right. A second Secret would not: Pods that name the
+#: first one never look at it.
+REPLACEABLE: Final = frozenset(
+    {"rejected", "denied", "malformed", "wrong-host", "wrong-type", "expired", "expiring", "shadowed"}
 )
 
 

@@ -193,8 +193,9 @@ def test_no_expiry_known_is_not_never(ada: Client, namespace: Namespace, fields:
     ("credential", "told", "is_offered"),
     [
         (QUAY, "critical missing", True),
-        (QUAY, "critical rejected", True),
-        (QUAY, "critical expired", True),
+        (QUAY, "warning latent", True),
+        (QUAY, "critical rejected", False),
+        (QUAY, "critical expired", False),
         (QUAY, "critical unreachable", False),
         (QUAY, "ok covered", False),
         ("token/api", "critical expired", False),
@@ -325,3 +326,23 @@ def test_every_check_says_why_it_matters_and_how_to_fix_it() -> None:
         why, how = drawer.why_and_how(check.ask.__doc__ or "")
         assert why, check.code
         assert how, check.code
+
+
+@page_test
+def test_a_refused_login_comes_with_the_command_that_replaces_it(ada: Client, namespace: Namespace) -> None:
+    factories.cell(namespace, QUAY, {"status": "critical", "reason": "rejected", "secret": "quay-login"})
+
+    page = text(ada.get(f"/n/prod-eu/team-vision/cells/{QUAY}/"))
+
+    assert "kubectl create secret docker-registry quay-login --namespace team-vision --docker-server=quay.io" in page
+    assert "| kubectl replace --filename -" in page
+
+
+@page_test
+def test_a_certificate_that_nobody_trusts_is_told_from_a_silent_registry(ada: Client, namespace: Namespace) -> None:
+    details = {"cause": "tls_untrusted", "chain": [], "pods": []}
+    factories.cell(namespace, QUAY, {"status": "critical", "reason": "unreachable", "details": details})
+
+    page = text(ada.get(f"/n/prod-eu/team-vision/cells/{QUAY}/"))
+
+    assert "certificate not trusted" in page
