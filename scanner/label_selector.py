@@ -1,4 +1,5 @@
-"""Label selectors, for Namespaces that may be read one by one but not listed: there no API server applies them.
+"""Label selectors where no API server applies them: in the policy file, and for Namespaces that may be read one by one
+but not listed.
 
 Source: apimachinery `pkg/labels/selector.go` (Parse, Requirement.Matches); what keys and values may be comes from
 `pkg/util/validation` (IsQualifiedName, IsValidLabelValue).
@@ -9,10 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+
+Operator = Literal["in", "notin", "exists", "absent", "<", ">"]
 
 _TOKEN: Final = re.compile(r"==|!=|[=!(),<>]|[^\s=!(),<>]+")
-_OPERATORS: Final = {"=": "in", "==": "in", "!=": "notin", "in": "in", "notin": "notin", "<": "<", ">": ">"}
+_OPERATORS: Final[Mapping[str, Operator]] = {
+    "=": "in",
+    "==": "in",
+    "!=": "notin",
+    "in": "in",
+    "notin": "notin",
+    "<": "<",
+    ">": ">",
+}
 _WORD: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _PREFIX: Final = re.compile(r"(?=.{1,253}/)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/")
 
@@ -22,11 +33,11 @@ class InvalidSelector(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requirement:
-    """`operator` is one of in, notin, exists, absent, < and >."""
+class LabelRule:
+    """One condition of a label selector."""
 
     key: str
-    operator: str
+    operator: Operator
     values: frozenset[str] = frozenset()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
@@ -49,12 +60,12 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class LabelSelector:
-    """All of its requirements must hold; without any, everything matches."""
+    """All of its rules must hold; without any, everything matches."""
 
-    requirements: tuple[Requirement, ...]
+    rules: tuple[LabelRule, ...]
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        return all(one.matches(labels) for one in self.requirements)
+        return all(one.matches(labels) for one in self.rules)
 
 
 def parse_label_selector(text: str) -> LabelSelector:
@@ -64,28 +75,28 @@ def parse_label_selector(text: str) -> LabelSelector:
         return LabelSelector(())
     found = []
     while True:
-        found.append(_requirement(tokens))
+        found.append(_rule(tokens))
         if not tokens:
             return LabelSelector(tuple(found))
         if tokens.pop(0) != "," or not tokens:
-            raise InvalidSelector("its requirements are not parted by single commas")
+            raise InvalidSelector("its conditions are not parted by single commas")
 
 
-def _requirement(tokens: list[str]) -> Requirement:
+def _rule(tokens: list[str]) -> LabelRule:
     absent = tokens[0] == "!"
     key = _key(_next(tokens[1:])) if absent else _key(tokens[0])
     del tokens[: 2 if absent else 1]
     if absent or not tokens or tokens[0] == ",":
-        return Requirement(key=key, operator="absent" if absent else "exists")
+        return LabelRule(key=key, operator="absent" if absent else "exists")
     sign = tokens.pop(0)
     if sign not in _OPERATORS:
         raise InvalidSelector(f"{key!r} is followed by {sign!r}, which is no operator")
     if sign in ("in", "notin"):
-        return Requirement(key=key, operator=sign, values=_set(tokens, key))
+        return LabelRule(key=key, operator=_OPERATORS[sign], values=_set(tokens, key))
     value = "" if not tokens or tokens[0] == "," else _value(tokens.pop(0))
     if sign in ("<", ">") and not re.fullmatch(r"[0-9]+", value):
         raise InvalidSelector(f"{key!r} can be {sign} a whole number only")
-    return Requirement(key=key, operator=_OPERATORS[sign], values=frozenset([value]))
+    return LabelRule(key=key, operator=_OPERATORS[sign], values=frozenset([value]))
 
 
 def _set(tokens: list[str], key: str) -> frozenset[str]:

@@ -2,73 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
+
+from scanner.label_selector import LabelRule
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-
-Operator = Literal["in", "notin", "exists", "absent"]
-
-
-@dataclass(frozen=True, slots=True)
-class LabelRule:
-    """One condition of a label selector. `notin` holds for an object without the label, as Kubernetes has it."""
-
-    label: str
-    operator: Operator
-    values: frozenset[str] = frozenset()
-
-    def holds(self, labels: Mapping[str, str]) -> bool:
-        value = labels.get(self.label)
-        match self.operator:
-            case "exists":
-                return value is not None
-            case "absent":
-                return value is None
-            case "in":
-                return value in self.values
-            case "notin":
-                return value not in self.values
-
-
-_KEY: Final = r"(?:[a-z0-9.-]{1,253}/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
-_VALUE: Final = r"[A-Za-z0-9_.-]{0,63}"
-_RULE: Final = re.compile(
-    rf"\s*(?:(?P<key>{_KEY})\s+(?P<set>in|notin)\s*\((?P<values>[^()]*)\)"
-    rf"|(?P<label>{_KEY})\s*(?P<equals>==?|!=)\s*(?P<value>{_VALUE})"
-    rf"|(?P<not>!)?\s*(?P<name>{_KEY}))\s*"
-)
-
-
-def parse_selector(text: str) -> tuple[LabelRule, ...]:
-    """A label selector as `kubectl -l` takes it: "a=b,c!=d,e in (f,g),h notin (i),j,!k".
-
-    Raises ValueError with words for what cannot be read. See `k8s.io/apimachinery/pkg/labels`.
-    """
-    found: list[LabelRule] = []
-    at = 0
-    while True:
-        match = _RULE.match(text, at)
-        if match is None or (match.end() < len(text) and text[match.end()] != ","):
-            raise ValueError(f"{text[at : at + 40].strip() or 'the end'!r} is no label condition")
-        found.append(_label_rule(match))
-        if match.end() == len(text):
-            return tuple(found)
-        at = match.end() + 1
-
-
-def _label_rule(match: re.Match[str]) -> LabelRule:
-    if match["set"]:
-        values = frozenset(value.strip() for value in match["values"].split(","))
-        return LabelRule(match["key"], "in" if match["set"] == "in" else "notin", values)
-    if match["equals"]:
-        return LabelRule(match["label"], "notin" if match["equals"] == "!=" else "in", frozenset({match["value"]}))
-    return LabelRule(match["name"], "absent" if match["not"] else "exists")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +26,9 @@ class Namespaces:
     def include(self, name: str, labels: Mapping[str, str] = _NOTHING) -> bool:
         if self.names and not any(fnmatchcase(name, glob) for glob in self.names):
             return False
-        return not any(fnmatchcase(name, glob) for glob in self.but) and all(rule.holds(labels) for rule in self.labels)
+        return not any(fnmatchcase(name, glob) for glob in self.but) and all(
+            rule.matches(labels) for rule in self.labels
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ import yaml
 from scanner.check import RETIRED, all_checks
 from scanner.credential import credential_kinds
 from scanner.image import InvalidImage, parse_image
-from scanner.policy import Exemption, LabelRule, Namespaces, Policy, Requirement, Thresholds, parse_selector
+from scanner.label_selector import InvalidSelector, LabelRule, parse_label_selector
+from scanner.policy import Exemption, Namespaces, Policy, Requirement, Thresholds
 
 T = TypeVar("T")
 
@@ -183,13 +184,18 @@ def _namespaces(node: yaml.Node | None) -> Namespaces:
     rules: list[LabelRule] = []
     if "labels" in found:
         labels = _mapping(found["labels"])
-        rules += [LabelRule(label, "in", frozenset({_text(value, empty=True)})) for label, value in labels.items()]
+        rules += [
+            LabelRule(key=label, operator="in", values=frozenset({_text(value, empty=True)}))
+            for label, value in labels.items()
+        ]
     if "selector" in found:
         try:
-            rules += parse_selector(_text(found["selector"]))
-        except ValueError as error:
+            rules += parse_label_selector(_text(found["selector"])).rules
+        except InvalidSelector as error:
             raise _Mistake(
-                found["selector"], f"{error}; write it as for kubectl get -l, for example team=vision,stage!=test"
+                found["selector"],
+                f"this is no label selector: {error}; write it as for kubectl get -l, "
+                "for example team=vision,stage!=test",
             ) from None
     names, but = (tuple(_texts(found.get(field), _glob)) for field in ("names", "except"))
     return Namespaces(names=names, but=but, labels=tuple(rules))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from scanner.check import all_checks
-from scanner.policy import LabelRule, Namespaces, Policy, Requirement, Thresholds
+from scanner.label_selector import LabelRule
+from scanner.policy import Namespaces, Policy, Requirement, Thresholds
 from scanner.words import listed, verb
 
 
@@ -60,13 +61,15 @@ def _rule(rule: LabelRule) -> str:
     values = ", ".join(sorted(rule.values))
     match rule.operator:
         case "exists":
-            return rule.label
+            return rule.key
         case "absent":
-            return f"!{rule.label}"
+            return f"!{rule.key}"
         case "in":
-            return f"{rule.label}={values}" if len(rule.values) == 1 else f"{rule.label} in ({values})"
+            return f"{rule.key}={values}" if len(rule.values) == 1 else f"{rule.key} in ({values})"
         case "notin":
-            return f"{rule.label}!={values}" if len(rule.values) == 1 else f"{rule.label} notin ({values})"
+            return f"{rule.key}!={values}" if len(rule.values) == 1 else f"{rule.key} notin ({values})"
+        case "<" | ">":
+            return f"{rule.key}{rule.operator}{values}"
 
 
 def _near(thresholds: Thresholds) -> str:

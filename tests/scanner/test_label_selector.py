@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from scanner.label_selector import InvalidSelector, parse_label_selector
+from scanner.label_selector import InvalidSelector, LabelRule, parse_label_selector
 
 LABELS = {"team": "vision", "tier": "", "size": "10", "example.com/kind": "ml"}
 
@@ -35,6 +37,7 @@ LABELS = {"team": "vision", "tier": "", "size": "10", "example.com/kind": "ml"}
         ("team>1", False),
         ("nope>1", False),
         ("example.com/kind=ml", True),
+        ("example.com/kind=ml, !nope", True),
     ],
 )
 def test_a_selector_matches_as_the_api_server_would(selector: str, matches: bool) -> None:
@@ -51,3 +54,12 @@ def test_a_selector_matches_as_the_api_server_would(selector: str, matches: bool
 def test_what_is_no_selector_is_refused_in_words(text: str) -> None:
     with pytest.raises(InvalidSelector, match=r"."):
         parse_label_selector(text)
+
+
+@given(st.text(max_size=60) | st.text(alphabet="ab=!<>(), \nin/.-", max_size=30))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        rules = parse_label_selector(text).rules
+    except InvalidSelector:
+        return
+    assert all(isinstance(rule, LabelRule) for rule in rules)
