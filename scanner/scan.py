@@ -32,7 +32,7 @@ from scanner.cluster.errors import printable
 from scanner.credential import Fingerprint
 from scanner.elsewhere import Elsewhere, Place
 from scanner.label_selector import InvalidSelector, parse_label_selector
-from scanner.models import Cluster, Namespace, Scan
+from scanner.models import Cluster, Namespace, Scan, refresh_statistics
 from scanner.recording import NAME_LIMIT, close_namespace, mark_gone, record
 from scanner.storable import storable_text
 from scanner.verdict import Verdict, judge_all
@@ -125,6 +125,7 @@ def scan_cluster(cluster: Cluster) -> Scan | None:
                     raise
                 raise invalid_selector(cluster.label_selector, str(error)) from None
         Scan.objects.prune(cluster, before=started_at - timedelta(days=settings.SCAN_RETENTION))
+        refresh_statistics()
         return scan
     finally:
         if scan.mode == "cluster" or scan.state != Scan.State.RUNNING:

@@ -13,6 +13,7 @@ from scanner.models.finding import Finding, FindingQuerySet
 from scanner.models.namespace import BLINDING, Namespace, NamespaceQuerySet
 from scanner.models.owner import NamespaceOwner, NamespaceOwnerQuerySet
 from scanner.models.scan import Scan, ScanQuerySet
+from scanner.models.statistics import refresh_statistics
 
 __all__ = [
     "BLINDING",
@@ -31,4 +32,5 @@ __all__ = [
     "NamespaceQuerySet",
     "Scan",
     "ScanQuerySet",
+    "refresh_statistics",
 ]

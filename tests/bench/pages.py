@@ -169,9 +169,12 @@ def make_stale(cluster: Cluster, *, now: datetime) -> None:
 
 
 def analyse() -> None:
-    """What autovacuum does within minutes on PostgreSQL."""
+    """What a scan does on SQLite, and autovacuum within minutes on PostgreSQL."""
     from django.db import connection
 
+    from scanner.models import refresh_statistics
+
+    refresh_statistics()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group, User
+from django.db import connection
 
 from scanner.check import Status, rank
-from scanner.models import Cell, Cluster, Credential, Namespace, NamespaceOwner, Scan
+from scanner.models import Cell, Cluster, Credential, Namespace, NamespaceOwner, Scan, refresh_statistics
 from tests.scanner.verdicts import NOON, cell, scanned, verdict
 
 pytestmark = pytest.mark.django_db
@@ -178,3 +179,14 @@ def test_a_column_is_called_by_what_it_is_for(cluster: Cluster) -> None:
         ("registry", "quay.io"),
         ("tls", "TLS"),
     ]
+
+
+def test_the_database_is_told_how_its_tables_look(cluster: Cluster) -> None:
+    scanned(cluster, verdict(cells=[cell("tls", "ok covered")]))
+
+    refresh_statistics()
+
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT idx FROM sqlite_stat1 WHERE tbl = 'scanner_cell'")
+            assert {"cell_counts", "cell_of_column"} <= {name for (name,) in cursor.fetchall()}
