@@ -95,7 +95,7 @@ def _make_account(apiserver: KubeApiServer, tmp_path: Path) -> MakeAccount:
 @pytest.fixture(name="team")
 def _team(apiserver: KubeApiServer) -> str:
     """A Namespace whose one Pod has the Secret that it needs."""
-    name = apiserver.create_namespace(annotations={"credboard.dev/owner": "ada"})
+    name = apiserver.create_namespace(annotations={"credboard.dev/owner": "ada@example.com"})
     apiserver.apply([secret(name), pod(name)])
     return name
 
@@ -109,7 +109,7 @@ def test_with_the_cluster_reader_all_is_scanned_at_once_and_one_by_one(make_acco
     assert done is not None
     assert (done.state, done.mode, done.error) == ("done", "cluster", "")
     row = Namespace.objects.select_related("cluster").get()
-    assert (row.status, row.unreadable, row.owners.get().name) == ("ok", {}, "ada")
+    assert (row.status, row.unreadable, row.owners.get().name) == ("ok", {}, "ada@example.com")
     assert scan_namespace(row).state == "done"
     row.refresh_from_db()
     assert (row.status, row.unreadable) == ("ok", {})
@@ -139,7 +139,7 @@ def test_with_the_namespace_reader_what_is_named_is_scanned_and_nothing_else(
     scan_handed_out()
     assert Scan.objects.get(pk=parent.pk).state == "done"
     row = Namespace.objects.get(name=team)
-    assert (row.status, row.owners.get().name) == ("ok", "ada"), "its own annotations can be read"
+    assert (row.status, row.owners.get().name) == ("ok", "ada@example.com"), "its own annotations can be read"
     assert not row.unreadable.keys() & READS
     assert Namespace.objects.get(name=closed).status == "unknown"
     assert account.may("get", "list", on=READS, namespace=closed) == set()
