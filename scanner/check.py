@@ -55,8 +55,9 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What a check yields. `object` is "Kind/name", stable while the problem lasts; `credential` the column it
-    concerns, or "" when none is to blame; `reason` one of the words of the product's status table; `message` one
+    """What a check yields. With status ok it is information, which makes neither a cell nor the namespace worse.
+    `object` is "Kind/name", stable while the problem lasts; `credential` the column it concerns, or "" when none is to
+    blame; `reason` one of the words of the product's status table; `message` one
     sentence for people; `details` JSON facts for the drawer: `pods` (names, at most 50) and `pod_count`, `secret`,
     `image`, `cause`, `raw` (a runtime's message), `elsewhere` (pairs of Namespace and Secret, to be filtered by what
     the reader may see) and `elsewhere_count`. A `Result` may have `overridden` beside them: from, to and reason."""

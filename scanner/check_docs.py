@@ -66,7 +66,8 @@ def _section(one: Check, cases: Mapping[str, Mapping[str, Any]]) -> Iterator[str
     results = [result for case in cases.values() for result in case["results"]]
     statuses = sorted({r["status"] for r in results if "status" in r}, key=rank, reverse=True)
     reasons = dict.fromkeys(r["reason"] for r in results if "reason" in r)
-    yield f"- Status: {' or '.join(statuses)}; reasons: {', '.join(reasons)}"
+    told = ["ok, for information" if status == "ok" else status for status in statuses]
+    yield f"- Status: {' or '.join(told)}; reasons: {', '.join(reasons)}"
     wants = f"; knows more with {_kinds(one.wants)}" if one.wants else ""
     yield f"- Needs: {_kinds(one.needs)}{wants}"
     if one.on_request:
@@ -85,10 +86,12 @@ def _section(one: Check, cases: Mapping[str, Mapping[str, Any]]) -> Iterator[str
     if "elsewhere" in case:
         yield "# In other Namespaces, pull Secrets and their keys:"
         yield from _dumped(case["elsewhere"])
-    for number, thing in enumerate(case["objects"]):
-        if number or "policy" in case or "elsewhere" in case:
-            yield "---"
-        yield from _dumped(thing)
+    if others := case.get("other_namespaces"):
+        yield f"# In each of {others['count']} other Namespaces:"
+        yield from _objects(others["objects"])
+        yield "---"
+        yield "# In this one:"
+    yield from _objects(case["objects"], divided="policy" in case or "elsewhere" in case)
     yield "```"
     yield ""
     for result in case["results"]:
@@ -115,6 +118,14 @@ def _dumped(thing: object) -> list[str]:
     text = yaml.dump(_shortened(thing), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=130)
     lines = text.rstrip().splitlines()
     return lines if len(lines) <= _MOST_LINES else [*lines[:_MOST_LINES], "# …"]
+
+
+def _objects(objects: Iterable[object], *, divided: bool = False) -> Iterator[str]:
+    """One after the other, with a line between them, and one above them if they are `divided` from what is there."""
+    for number, thing in enumerate(objects):
+        if number or divided:
+            yield "---"
+        yield from _dumped(thing)
 
 
 class _Plain(yaml.SafeDumper):

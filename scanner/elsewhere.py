@@ -1,4 +1,4 @@
-"""What lies in the other namespaces: the pull Secrets of a cluster by name and by what they cover."""
+"""What lies in the other namespaces: pull Secrets by name and by what they cover, and equal credentials."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ _in_order = attrgetter("namespace", "secret")
 class Elsewhere:
     """The pull Secrets of all namespaces by name and by what they cover, to say "it exists in kubeflow".
 
-    Holds names and registry keys only. Whether a person may be told a place is decided where it is shown.
-    The lists that its methods return are in order and not to be changed.
+    Holds names, registry keys and keyed fingerprints only. Whether a person may be told a place is decided where it is
+    shown. The lists that its methods return are in order and not to be changed.
     """
 
     def __init__(self) -> None:
         self._by_name: defaultdict[str, list[Place]] = defaultdict(list)
         self._by_key: defaultdict[str, list[Place]] = defaultdict(list)
         self._keys_of: dict[Place, list[str]] = {}
+        self._sharing: defaultdict[str, set[str]] = defaultdict(set)
         self._forget()
 
     def _forget(self) -> None:
@@ -38,8 +39,10 @@ class Elsewhere:
         self._named: dict[str, list[Place]] = {}
         self._covering: dict[tuple[str, ...], list[Place]] = {}
 
-    def add(self, namespace: str, pull_secrets: Mapping[str, Iterable[str]]) -> None:
-        """`pull_secrets` as `Snapshot.pull_secret_keys` gives it."""
+    def add(self, namespace: str, pull_secrets: Mapping[str, Iterable[str]], fingerprints: Iterable[str] = ()) -> None:
+        """`pull_secrets` and `fingerprints` as `Snapshot.pull_secret_keys` and `Snapshot.fingerprints` give them."""
+        for fingerprint in fingerprints:
+            self._sharing[fingerprint].add(namespace)
         for name, keys in pull_secrets.items():
             place = Place(namespace, name)
             self._keys_of[place] = list(keys)
@@ -69,6 +72,11 @@ class Elsewhere:
     def keys_of(self, place: Place) -> list[str]:
         """The normalised auths keys of the pull Secret at `place`."""
         return self._keys_of.get(place, [])
+
+    def sharing(self, fingerprint: str, *, besides: str) -> int:
+        """How many namespaces outside `besides` hold the credential with this fingerprint."""
+        namespaces = self._sharing.get(fingerprint, ())
+        return len(namespaces) - (besides in namespaces)
 
 
 def _without(places: list[Place], namespace: str) -> list[Place]:

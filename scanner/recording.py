@@ -29,7 +29,7 @@ BATCH: Final = 200
 ESSENTIAL: Final = frozenset({"secrets", "pods", "serviceaccounts"})
 
 #: Raise it when rows are filled in another way: then every namespace is written anew once, whatever its digest.
-_LAYOUT: Final = 1
+_LAYOUT: Final = 2
 M = TypeVar("M", bound=models.Model)
 
 
@@ -131,6 +131,7 @@ def _digest(verdict: Verdict) -> str:
         snapshot.owners,
         sorted(snapshot.service_accounts),
         snapshot.pull_secret_keys(),
+        snapshot.fingerprints(),
         snapshot.unreadable,
         verdict.unasked,
         verdict.status,
@@ -343,7 +344,7 @@ def _record_namespaces(changed: list[_Changed], *, now: datetime) -> None:
         if "namespaces" not in snapshot.unreadable:
             fill(row, uid=snapshot.uid, labels=snapshot.labels)
         if "secrets" not in snapshot.unreadable:
-            fill(row, pull_secrets=snapshot.pull_secret_keys())
+            fill(row, pull_secrets=snapshot.pull_secret_keys(), fingerprints=snapshot.fingerprints())
         if "serviceaccounts" not in snapshot.unreadable:
             fill(row, service_accounts=sorted(snapshot.service_accounts))
     _save(Namespace, [], [one.row for one in changed], _NAMESPACE_FIELDS)
@@ -351,7 +352,7 @@ def _record_namespaces(changed: list[_Changed], *, now: datetime) -> None:
 
 _NAMESPACE_FIELDS: Final = (
     "uid", "labels", "status", "rank", "reason", "critical_cells", "unreadable", "unasked", "pull_secrets",
-    "service_accounts", "digest", "scanned_at", "gone_at",
+    "fingerprints", "service_accounts", "digest", "scanned_at", "gone_at",
 )  # fmt: skip
 
 

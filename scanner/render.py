@@ -134,7 +134,8 @@ class _Case(NamedTuple):
 def _cases(verdict: Verdict) -> Iterator[_Case]:
     columns = {cell.credential for cell in verdict.cells}
     for cell in verdict.cells:
-        said = [_sentence(finding) for finding in verdict.findings if finding.credential == cell.credential]
+        about = (finding for finding in verdict.findings if finding.credential == cell.credential)
+        said = [_sentence(finding) for finding in sorted(about, key=lambda one: -rank(one.status))]
         yield _Case(cell.credential, cell.status, cell.reason, said or _lines(cell))
     for finding in verdict.findings:
         if finding.credential not in columns:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 
 from celery import current_app
 from django.conf import settings
@@ -54,19 +54,23 @@ class LeaseLost(Exception):
 
 
 class StoredElsewhere(Elsewhere):
-    """The pull Secrets of a cluster's Namespaces as stored, read only when a check asks."""
+    """What is stored of a cluster's Namespaces, each part read only when a check asks for it."""
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__()
         self._cluster = cluster
-        self._loaded = False
+        self._loaded = set[str]()
+
+    def _rows(self, column: str) -> Iterator[tuple[str, Any]]:
+        """Names of the Namespaces with what is in `column`, the first time; nothing after that."""
+        if column not in self._loaded:
+            self._loaded.add(column)
+            rows = Namespace.objects.filter(cluster=self._cluster, gone_at=None)
+            yield from rows.values_list("name", column).iterator()
 
     def _load(self) -> None:
-        if not self._loaded:
-            self._loaded = True
-            rows = Namespace.objects.filter(cluster=self._cluster, gone_at=None).exclude(pull_secrets={})
-            for name, pull_secrets in rows.values_list("name", "pull_secrets").iterator():
-                self.add(name, pull_secrets)
+        for name, pull_secrets in self._rows("pull_secrets"):
+            self.add(name, pull_secrets)
 
     def named(self, secret: str, *, besides: str) -> list[Place]:
         self._load()
@@ -79,6 +83,11 @@ class StoredElsewhere(Elsewhere):
     def keys_of(self, place: Place) -> list[str]:
         self._load()
         return super().keys_of(place)
+
+    def sharing(self, fingerprint: str, *, besides: str) -> int:
+        for name, fingerprints in self._rows("fingerprints"):
+            self.add(name, {}, fingerprints)
+        return super().sharing(fingerprint, besides=besides)
 
 
 def fingerprint() -> Fingerprint:

@@ -57,6 +57,9 @@ OWNER_ANNOTATION: Final = "credboard.dev/owner"
 KUBEFLOW_OWNER_ANNOTATION: Final = "owner"
 KUBEFLOW_LABEL: Final = ("app.kubernetes.io/part-of", "kubeflow-profile")
 
+_PUBLIC_KINDS: Final = frozenset({"certificate", "keystore"})
+_CA: Final = ("tls", "ca.crt")
+
 Role = Literal["container", "init", "ephemeral"]
 Via = Literal["env", "envFrom", "volume", "projected"]
 
@@ -113,6 +116,15 @@ class Secret:
     @property
     def is_pull_secret(self) -> bool:
         return self.type in PULL_SECRET_TYPES
+
+    @property
+    def admitting(self) -> tuple[ParsedCredential, ...]:
+        """The credentials that let in whoever reads them. Not entries without a user name or password, nor what is
+        public or may be: files of certificates, authorities, and keystores, most of which hold authorities."""
+        if self.is_pull_secret:
+            keys = {entry.key for entry in self.entries if entry.username and entry.has_password}
+            return tuple([one for one in self.credentials if one.part in keys])
+        return tuple([one for one in self.credentials if (one.kind, one.part) != _CA and one.kind not in _PUBLIC_KINDS])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +214,11 @@ class Snapshot:
             for secret in self.secrets.values()
             if secret.is_pull_secret and not secret.malformed
         }
+
+    def fingerprints(self) -> list[str]:
+        """Fingerprints of the credentials here that let in whoever reads them, in order."""
+        found = {one.fingerprint for secret in self.secrets.values() for one in secret.admitting if one.fingerprint}
+        return sorted(found)
 
 
 def build_snapshot(objects: raw.NamespaceObjects, *, fingerprint: Fingerprint) -> Snapshot:

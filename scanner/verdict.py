@@ -111,6 +111,10 @@ class _NotYet(Elsewhere):
         self.was_asked = True
         return []
 
+    def sharing(self, fingerprint: str, *, besides: str) -> int:
+        self.was_asked = True
+        return 0
+
 
 def judge_all(
     objects: Iterable[raw.NamespaceObjects],
@@ -122,7 +126,7 @@ def judge_all(
 ) -> Iterator[Verdict]:
     """Judge namespaces as they come. With `elsewhere` each verdict follows at once.
 
-    Without, the index of pull Secrets is built on the way, and the namespaces of which a check asked what is elsewhere
+    Without, the index is built on the way, and the namespaces of which a check asked what is elsewhere
     come last, in order. Only their snapshots, and what was read of their failures, are held until then.
     """
     index = Elsewhere()
@@ -132,8 +136,8 @@ def judge_all(
         if elsewhere is not None:
             yield judge(Context(snapshot=snapshot, policy=policy, now=now, elsewhere=elsewhere))
             continue
-        if keys := snapshot.pull_secret_keys():
-            index.add(snapshot.name, keys)
+        # Only checks on request ask who shares a credential, and an index of all of them is large.
+        index.add(snapshot.name, snapshot.pull_secret_keys(), snapshot.fingerprints() if policy.enabled else ())
         not_yet = _NotYet()
         context = Context(snapshot=snapshot, policy=policy, now=now, elsewhere=not_yet)
         verdict = judge(context)
@@ -158,7 +162,8 @@ class _Cells:
         self.context = context
         self.results: dict[str, list[Result]] = {}
         for result in results:
-            if result.credential:
+            # What is told for information neither needs a credential nor says how it is.
+            if result.credential and result.status is not Status.OK:
                 self.results.setdefault(result.credential, []).append(result)
         self.uses: dict[str, list[ImageUse]] = {}
         self.links: dict[str, list[tuple[Secret, str]]] = {}

@@ -25,7 +25,8 @@ def unused_secret(context: Context) -> Iterator[Problem]:
 
     Why it matters: a credential that nobody uses still works for whoever reads it, and nobody notices when it is lost.
     This is asked only where the policy file has `enabled: [HY02]`: operators, custom resources and CronJobs that do not
-    run at the moment use Secrets in ways that a scan does not see, so that this is a hint and no finding to page about.
+    run at the moment use Secrets in ways that a scan does not see, so that this is information and makes no Namespace
+    worse; under `statuses` the policy file can make it a warning.
     How to fix: make sure that nothing needs it, revoke the credential where it was issued, and delete the Secret.
     """
     used = set(context.coverage.referring)
@@ -36,7 +37,7 @@ def unused_secret(context: Context) -> Iterator[Problem]:
         if is_settled and secret.name not in used and not secret.type.startswith(_USED_OTHERWISE):
             yield Problem(
                 object=f"Secret/{secret.name}",
-                status=Status.WARNING,
+                status=Status.OK,
                 reason="unused",
                 message=f"No Pod and no ServiceAccount here names the Secret {shown(secret.name)}.",
                 details={"secret": secret.name},

@@ -147,8 +147,9 @@ class Namespace(models.Model):
         db_persist=True,
     )
     unasked = models.JSONField(default=dict)
-    # pull Secrets here with their registry keys: `Elsewhere` of a later scan of one namespace
+    # for `Elsewhere` of a later scan of one namespace: pull Secrets here with their registry keys; fingerprints
     pull_secrets = models.JSONField(default=dict)
+    fingerprints = models.JSONField(default=list)
     service_accounts = models.JSONField(default=list)
     digest = models.CharField(max_length=64, blank=True)
     scanned_at = models.DateTimeField(null=True)

@@ -25,6 +25,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))["cases"] for file in sorted(FOLDER.glob("*.yaml"))
 }
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
+FINGERPRINT = Fingerprint(b"test")
 COMPARED = ("object", "status", "reason", "credential")
 
 
@@ -33,8 +34,12 @@ def context_of(case: dict[str, Any]) -> Context:
     elsewhere = Elsewhere()
     for namespace, pull_secrets in case.get("elsewhere", {}).items():
         elsewhere.add(namespace, pull_secrets)
+    if others := case.get("other_namespaces"):
+        other = build_snapshot(namespace_objects(others["objects"]), fingerprint=FINGERPRINT)
+        for number in range(others["count"]):
+            elsewhere.add(f"other-{number}", other.pull_secret_keys(), other.fingerprints())
     return Context(
-        snapshot=build_snapshot(objects, fingerprint=Fingerprint(b"test")),
+        snapshot=build_snapshot(objects, fingerprint=FINGERPRINT),
         policy=policy_of(case),
         now=case.get("now", NOW),
         elsewhere=elsewhere,

@@ -34,6 +34,16 @@ def text(response: Any) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
 
 
+def test_information_is_told_as_such_beside_a_namespace_that_is_well(ada: Client, cluster: Cluster) -> None:
+    namespace = factories.namespace(cluster, cells={"registry/quay.io": "ok covered"})
+    factories.finding(namespace, "HY03", status="ok", reason="shared", message="The login is the same everywhere.")
+
+    page = ada.get(URL)
+
+    assert "for information: The login is the same everywhere." in text(page)
+    assert "#i-info" in page.content.decode()
+
+
 def test_it_shows_owners_credentials_findings_pods_accounts_and_labels(ada: Client, cluster: Cluster) -> None:
     namespace = factories.namespace(
         cluster,

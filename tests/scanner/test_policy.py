@@ -130,7 +130,7 @@ def test_a_check_on_request_is_asked_where_it_is_enabled() -> None:
         ("ignored: [{code: PS1, reason: x}]", "there is no check 'PS1'; did you mean PS"),
         ("ignored: [{code: whatever it is, reason: x}]", "see docs/checks.md"),
         ("ignored: [{code: PS01, reason: x, until: soon}]", "write the last day as a date, for example 2030-01-31."),
-        ("enabled: [PS01]", "PS01 is always asked; only these wait to be enabled: HY02"),
+        ("enabled: [PS01]", "PS01 is always asked; only these wait to be enabled: HY02, HY03"),
         ("thresholds: {tls: {warning: 3, critical: 7}}", "the number must not be larger"),
         ("thresholds: {tls: {warning: 1d, critical: 7}}", "thresholds.tls: write whole days"),
         ("thresholds: {tsl: {warning: 7, critical: 7}}", "did you mean tls?"),

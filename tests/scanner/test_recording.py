@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -7,9 +8,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from scanner.credential import ParsedCredential
 from scanner.models import Cell, Cluster, Credential, Finding, Namespace, NamespaceOwner
 from scanner.recording import BATCH, close_namespace, mark_gone, record
-from scanner.snapshot import Owner
+from scanner.snapshot import Owner, Secret
 from scanner.storable import storable, storable_text
 from tests.scanner.verdicts import NOON, QUAY, cell, dump, result, scanned, user, verdict
 
@@ -128,6 +130,17 @@ def test_where_nothing_can_be_read_cells_stay_as_unknown(cluster: Cluster) -> No
     assert row.pull_secrets == {"regcred": ["quay.io"]}, "what was not read is not known to be gone"
     scanned(cluster, verdict(cells=[cell(told="ok covered")]), now=at(3))
     assert Cell.objects.get().status == "ok"
+
+
+def test_fingerprints_stand_where_secrets_could_not_be_read(cluster: Cluster) -> None:
+    told = verdict()
+    login = ParsedCredential(kind="aws", credential="storage/s3", fingerprint="0123456789abcdef")
+    secret = Secret(name="s3", type="Opaque", keys=frozenset(), credentials=(login,))
+    scanned(cluster, replace(told, snapshot=replace(told.snapshot, secrets={"s3": secret})), now=at(0))
+    scanned(cluster, verdict(unreadable={"secrets": "forbidden"}), now=at(1))
+    assert Namespace.objects.get().fingerprints == ["0123456789abcdef"]
+    scanned(cluster, told, now=at(2))
+    assert Namespace.objects.get().fingerprints == []
 
 
 def test_a_namespace_that_is_gone_resolves_its_findings_and_drops_its_cells(cluster: Cluster) -> None:

@@ -141,6 +141,26 @@ def test_junit_says_each_thing_once_as_failure_error_or_pass() -> None:
     assert (second.get("tests"), second.get("failures")) == ("1", "0")
 
 
+def test_what_is_told_for_information_fails_no_build_and_never_comes_first() -> None:
+    shared = finding(Status.OK, "registry/quay.io", code="HY03", message="It is shared.")
+    sick = verdict(
+        "a",
+        Status.CRITICAL,
+        cells=(cell(Status.CRITICAL),),
+        findings=(shared, finding(Status.CRITICAL, "registry/quay.io")),
+    )
+    well = verdict("b", Status.OK, cells=(cell(Status.OK),), findings=(shared, finding(Status.OK, "tls", code="HY03")))
+
+    first, second = ET.fromstring(as_junit(report(sick, well)))
+
+    failure = first.find("testcase/failure")
+    assert failure is not None
+    assert "It is not here." in failure.get("message", "")
+    assert (second.get("tests"), second.get("failures"), second.get("errors")) == ("2", "0", "0")
+    assert not any_critical([well])
+    assert as_table(report(well)).splitlines()[1].split()[:3] == ["ok", "b", "HY03"]
+
+
 @given(st.text())
 def test_every_format_survives_any_text(text: str) -> None:
     worst = verdict(

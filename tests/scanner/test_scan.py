@@ -21,6 +21,7 @@ from scanner import scan as scanning
 from scanner import tasks
 from scanner.elsewhere import Place
 from scanner.models import Cell, Cluster, Finding, Namespace, NamespaceOwner, Scan
+from scanner.policy import Policy
 from scanner.scan import StoredElsewhere, is_selected, request_scan, scan_cluster, scan_namespace
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.process import free_port
@@ -191,6 +192,25 @@ def test_what_lies_elsewhere_is_known_from_what_is_stored(cluster: Cluster) -> N
     assert StoredElsewhere(cluster).covering("quay.io/team/app", besides="")
     place = stored.named("regcred", besides="")[0]
     assert StoredElsewhere(cluster).keys_of(place) == ["quay.io"]
+
+
+def test_a_scan_of_one_namespace_knows_from_what_is_stored_who_shares_a_login(cluster: Cluster, settings: Any) -> None:
+    scan_all(cluster)
+    team = Namespace.objects.get(name="team-a")
+    scanned = {"scanned_at": team.scanned_at, "fingerprints": team.fingerprints}
+    Namespace.objects.bulk_create(Namespace(cluster=cluster, name=f"copy-{n}", **scanned) for n in range(5))
+    before = team.status, list(Cell.objects.filter(namespace=team).values_list("status", "reason"))
+    scan_namespace(team)
+    assert not Finding.objects.filter(code="HY03").exists()
+
+    settings.POLICY = Policy(enabled=frozenset({"HY03"}))
+    scan_namespace(team)
+
+    told = Finding.objects.get(code="HY03")
+    assert (told.status, told.object, told.credential) == ("ok", "Secret/regcred", QUAY)
+    assert told.details == {"secret": "regcred", "count": 5}
+    team.refresh_from_db()
+    assert (team.status, list(Cell.objects.filter(namespace=team).values_list("status", "reason"))) == before
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from scanner import raw
-from scanner.credential import Fingerprint
+from scanner.credential import Fingerprint, ParsedCredential
 from scanner.elsewhere import Elsewhere, Place
-from scanner.snapshot import Snapshot, build_snapshot
+from scanner.snapshot import Secret, Snapshot, build_snapshot
 from tests.objects import namespace_objects
 from tests.scanner.test_coverage import pod, pull_secret
 
@@ -219,3 +219,18 @@ def test_what_is_added_to_elsewhere_later_is_found_too() -> None:
     elsewhere.add("b", {"regcred": ["quay.io"]})
 
     assert elsewhere.covering("quay.io/x", besides="") == [Place("b", "regcred")]
+
+
+def test_a_certificate_lets_nobody_in_but_the_key_beside_it_does() -> None:
+    parts = [("tls", "tls.crt"), ("tls", "ca.crt"), ("certificate", "ca.pem"), ("keystore", "trust.jks"), ("aws", "id")]
+    found = tuple(ParsedCredential(kind=k, part=p, credential="x", fingerprint=f"{k} {p}") for k, p in parts)
+    secret = Secret(name="a", type="Opaque", keys=frozenset(), credentials=found)
+
+    assert Snapshot(name="team", secrets={"a": secret}).fingerprints() == ["aws id", "tls tls.crt"]
+
+
+def test_an_entry_without_a_password_lets_nobody_in() -> None:
+    objects = [pull_secret("a", "quay.io"), pull_secret("b", "quay.io", password="")]
+    snapshot = build_snapshot(namespace_objects(objects), fingerprint=Fingerprint(b"key"))
+
+    assert len(snapshot.fingerprints()) == 1

@@ -22,8 +22,11 @@ from tests.scanner.test_coverage import ANONYMOUS, JUST_NOW, REFUSED, pod, pull_
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 
 
-def verdicts(objects: list[raw.NamespaceObjects], elsewhere: Elsewhere | None = None) -> list[Verdict]:
-    found = judge_all(objects, policy=Policy(), now=NOW, fingerprint=Fingerprint(b"test"), elsewhere=elsewhere)
+def verdicts(
+    objects: list[raw.NamespaceObjects], elsewhere: Elsewhere | None = None, *, enabled: frozenset[str] = frozenset()
+) -> list[Verdict]:
+    policy = Policy(enabled=enabled)
+    found = judge_all(objects, policy=policy, now=NOW, fingerprint=Fingerprint(b"test"), elsewhere=elsewhere)
     return list(found)
 
 
@@ -407,6 +410,31 @@ def test_only_namespaces_that_ask_what_lies_elsewhere_wait_for_the_end() -> None
     others = [namespace_objects([pull_secret("x", "quay.io")], name=name) for name in ("b", "c")]
 
     assert [found.snapshot.name for found in verdicts([asking, *others])] == ["b", "c", "a"]
+
+
+def test_who_shares_a_credential_is_asked_and_waited_for_only_where_the_policy_wants_it() -> None:
+    login = pull_secret("x", "quay.io")
+    objects = [namespace_objects([login], name=name) for name in "abcdef"]
+    objects.insert(1, namespace_objects([], name="none"))
+
+    by_default, on_request = verdicts(objects), verdicts(objects, enabled=frozenset({"HY03"}))
+
+    assert [one.snapshot.name for one in by_default] == ["a", "none", *"bcdef"]
+    assert not any(one.findings for one in by_default)
+    assert [one.snapshot.name for one in on_request] == ["none", *"abcdef"]
+    assert {(one.code, one.details["count"]) for found in on_request for one in found.findings} == {("HY03", 5)}
+
+
+def test_what_is_told_for_information_makes_no_cell_and_changes_none() -> None:
+    login = pull_secret("x", "quay.io")
+    used = [login, pod("app", "quay.io/x", "x", running=True)]
+    objects = [namespace_objects([login], name=name) for name in "abcde"] + [namespace_objects(used, name="used")]
+
+    found = verdicts(objects, enabled=frozenset({"HY03"}))
+
+    assert [one.findings[0].credential for one in found] == ["registry/quay.io"] * 6
+    assert {(one.status, one.reason) for one in found} == {(Status.OK, "")}
+    assert [cells(one) for one in found] == [{}] * 5 + [{"registry/quay.io": ("ok", "covered")}]
 
 
 def test_with_a_given_index_no_namespace_waits() -> None:
