@@ -1,0 +1,115 @@
+"""Reading Pods, and the ServiceAccounts and Events beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Final
+
+from scanner import raw
+from scanner.literal import literal_credentials
+from scanner.snapshot.picture import Container, Event, Pod, Role, SecretReference, ServiceAccount, Via
+
+
+def read_service_account(account: raw.ServiceAccount) -> ServiceAccount:
+    return ServiceAccount(name=account.metadata.name, image_pull_secrets=_names(account.image_pull_secrets))
+
+
+def _names(references: list[raw.LocalObjectReference] | None) -> tuple[str, ...]:
+    # The kubelet skips an entry without a name in silence (kubelet_pods.go, getPullSecretsForPod).
+    return tuple([reference.name for reference in references if reference.name]) if references else ()
+
+
+def read_event(event: raw.Event) -> Event:
+    series = event.series
+    last_at = (series and series.last_observed_time) or event.last_timestamp or event.event_time
+    count = (series.count if series else event.count) or 1
+    return Event(reason=event.reason, message=event.message, last_at=last_at, count=count)
+
+
+def read_pod(pod: raw.Pod, events: Iterable[Event], secret_names: frozenset[str]) -> Pod:
+    spec, status, metadata = pod.spec, pod.status or _NO_STATUS, pod.metadata
+    controller = ""
+    for owner in metadata.owner_references or ():
+        if owner.controller:
+            controller = f"{owner.kind}/{owner.name}"
+    containers: list[Container] = []
+    if spec.init_containers:
+        _add_containers(containers, "init", spec.init_containers, status.init_container_statuses)
+    if spec.containers:
+        _add_containers(containers, "container", spec.containers, status.container_statuses)
+    if spec.ephemeral_containers:
+        _add_containers(containers, "ephemeral", spec.ephemeral_containers, status.ephemeral_container_statuses)
+    return Pod(
+        name=metadata.name,
+        service_account=spec.service_account_name or "default",
+        image_pull_secrets=_names(spec.image_pull_secrets),
+        containers=tuple(containers),
+        references=_references(spec),
+        created_at=metadata.creation_timestamp,
+        phase=status.phase,
+        controller=controller,
+        events=tuple(sorted(events, key=lambda event: event.last_at or _LONG_AGO, reverse=True)) if events else (),
+        literals=literal_credentials(pod, secret_names),
+        is_leaving=metadata.deletion_timestamp is not None,
+    )
+
+
+_NO_STATUS: Final = raw.PodStatus()
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+# A scan comes through here for every container of a cluster, so these are loops, not expressions that read better.
+def _add_containers(
+    containers: list[Container], role: Role, specs: list[raw.Container], statuses: list[raw.ContainerStatus] | None
+) -> None:
+    by_name = {status.name: status for status in statuses or ()}
+    for spec in specs:
+        status = by_name.get(spec.name)
+        state = status.state if status else None
+        last = status.last_state if status else None
+        waiting = state.waiting if state else None
+        containers.append(
+            Container(
+                name=spec.name,
+                role=role,
+                image=spec.image,
+                started=bool((state and (state.running or state.terminated)) or (last and last.terminated)),
+                waiting_reason=waiting.reason if waiting else "",
+                message=waiting.message if waiting else "",
+            )
+        )
+
+
+def _references(spec: raw.PodSpec) -> tuple[SecretReference, ...]:
+    found: list[SecretReference] = []
+    for container in chain(spec.init_containers or (), spec.containers or (), spec.ephemeral_containers or ()):
+        for variable in container.env or ():
+            selector = variable.value_from.secret_key_ref if variable.value_from else None
+            if selector and selector.name:
+                found.append(_reference(selector.name, selector.key, "env", container.name, selector.optional))
+        for origin in container.env_from or ():
+            if origin.secret_ref and origin.secret_ref.name:
+                source = origin.secret_ref
+                found.append(_reference(source.name, None, "envFrom", container.name, source.optional))
+    for volume in spec.volumes or ():
+        if volume.secret and volume.secret.secret_name:
+            for key in _keys(volume.secret.items):
+                mounted = volume.secret
+                found.append(_reference(mounted.secret_name, key, "volume", volume.name, mounted.optional))
+        if volume.projected:
+            for projection in volume.projected.sources or ():
+                projected = projection.secret
+                if projected and projected.name:
+                    for key in _keys(projected.items):
+                        found.append(_reference(projected.name, key, "projected", volume.name, projected.optional))
+    return tuple(found)
+
+
+def _keys(items: list[raw.KeyToPath] | None) -> list[str] | list[None]:
+    return [item.key for item in items] if items else [None]
+
+
+def _reference(secret: str, key: str | None, via: Via, where: str, optional: bool | None) -> SecretReference:
+    return SecretReference(secret=secret, key=key, via=via, where=where, optional=bool(optional))
