@@ -29,6 +29,7 @@ from scanner import cluster as api
 from scanner import raw
 from scanner.check import Status
 from scanner.cluster.errors import printable
+from scanner.collecting import fewer_collections
 from scanner.credential import Fingerprint
 from scanner.elsewhere import Elsewhere, Place
 from scanner.label_selector import InvalidSelector, parse_label_selector
@@ -123,7 +124,7 @@ def scan_cluster(cluster: Cluster) -> Scan | None:
         silent_since = started_at - timedelta(seconds=settings.SCAN_LEASE)
         Scan.objects.interrupt(cluster, now=started_at, silent_since=silent_since)
         scan.save()
-        with _failing(scan), connect(cluster) as connection:
+        with _failing(scan), fewer_collections(), connect(cluster) as connection:
             try:
                 _scan_wide(scan, connection)
             except api.ClusterWideForbidden as refusal:
