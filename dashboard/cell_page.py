@@ -50,6 +50,11 @@ class CellPage:
         )
 
     @property
+    def is_about_its_end(self) -> bool:
+        """True when the headline goes on with when the credential ended, or will."""
+        return not self.is_stale and self.cell.expires_at is not None and self.cell.reason in drawer.ENDINGS
+
+    @property
     def verified(self) -> str:
         return drawer.VERIFIED.get(self.cell.verified, self.cell.verified.replace("-", " "))
 

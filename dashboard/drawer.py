@@ -49,7 +49,7 @@ HEADLINES: Final[Mapping[str, str]] = {
     "wrong-host": "Made for another host",
     "wrong-type": "The Secret has the wrong type",
     "expired": "Expired",
-    "expiring": "Expires soon",
+    "expiring": "Expires",
     "unlinked": "Here, but nothing refers to it",
     "failing": "Pods fail",
     "latent": "Works only while the image is cached",
@@ -60,6 +60,10 @@ HEADLINES: Final[Mapping[str, str]] = {
     "not-checked": "Not checked",
     "unreachable": "Could not be asked",
 }
+
+
+#: Reasons whose headline needs the time that follows it: "Expired 4 d ago", "Expires in 3 d".
+ENDINGS: Final = frozenset({"expired", "expiring"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

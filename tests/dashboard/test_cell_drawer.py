@@ -346,3 +346,22 @@ def test_a_certificate_that_nobody_trusts_is_told_from_a_silent_registry(ada: Cl
     page = text(ada.get(f"/n/prod-eu/team-vision/cells/{QUAY}/"))
 
     assert "certificate not trusted" in page
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("broker_up")
+@pytest.mark.parametrize(
+    ("reason", "days", "headline"), [("expired", -4, "Expired 4 d ago"), ("expiring", 3.1, "Expires in 3 d")]
+)
+def test_the_headline_says_when_a_credential_ends_and_not_since_when_that_is_known(
+    ada: Client, cluster: Cluster, reason: str, days: float, headline: str
+) -> None:
+    now = timezone.now()
+    told = {"status": "critical", "reason": reason, "expires_at": now + timedelta(days=days), "since": now}
+    factories.namespace(cluster, "team-vision", cells={"registry/quay.io": told})
+
+    page = ada.get("/n/prod-eu/team-vision/cells/registry/quay.io/").content.decode()
+
+    text = re.sub(r"<[^>]+>", "", page)
+    assert headline in text
+    assert re.search(r"First seen \d s ago\.", text)
