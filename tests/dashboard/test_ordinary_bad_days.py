@@ -308,3 +308,10 @@ def test_an_owner_is_not_told_how_many_namespaces_the_cluster_has(client: Client
     page = client.get("/").content.decode()
 
     assert "214" not in page
+
+
+@pytest.mark.parametrize("is_demo", [True, False])
+def test_the_demo_cluster_says_that_it_is_one(ada: Client, is_demo: bool) -> None:
+    factories.namespace(factories.cluster(scanned_at=timezone.now(), is_demo=is_demo))
+
+    assert ("nothing in it is real" in text(ada.get("/"))) is is_demo
