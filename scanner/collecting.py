@@ -16,7 +16,7 @@ THRESHOLDS: Final = (20_000, 20, 50)
 def fewer_collections() -> Iterator[None]:
     """Collect less often inside. What was set before comes back at the end.
 
-    Without `gc.freeze`: it may run while another thread is in the middle of a collection, and spoils its lists.
+    Without `gc.freeze`: a worker has other threads, and it would gain little more.
     """
     before = gc.get_threshold()
     gc.set_threshold(*THRESHOLDS)
