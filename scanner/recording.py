@@ -17,7 +17,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from scanner.check import Result, Status, rank
-from scanner.models import Cell, Cluster, Credential, Finding, Namespace, NamespaceOwner
+from scanner.models import NO_CELL, Cell, Cluster, Credential, Finding, Namespace, NamespaceOwner, Scan, Transition
 from scanner.snapshot import Owner
 from scanner.storable import cleaned, encoder, fill, storable_text
 from scanner.verdict import Cell as CellVerdict
@@ -77,7 +77,9 @@ def _close(pks: list[int], *, now: datetime) -> int:
         with transaction.atomic():
             _lock(Namespace.objects.filter(pk__in=chunk))
             Finding.objects.filter(namespace__in=chunk, resolved_at=None).update(resolved_at=now)
-            Cell.objects.filter(namespace__in=chunk).delete()
+            cells = Cell.objects.filter(namespace__in=chunk)
+            _record_transitions(((cell, _state(cell), _GONE) for cell in cells.exclude(status=Status.OK)), now=now)
+            cells.delete()
             Namespace.objects.filter(pk__in=chunk).update(gone_at=now, digest="", next_scan_at=None)
     return len(pks)
 
@@ -116,7 +118,8 @@ def _record_batch(cluster: Cluster, batch: list[Verdict], columns: dict[str, Cre
     if changed:
         _add_columns(cluster, changed, columns)
         standing = _record_findings(changed, now=now)
-        _record_cells(changed, columns, standing, now=now)
+        is_known = Scan.objects.of_whole_cluster().filter(cluster=cluster, state=Scan.State.DONE).exists()
+        _record_cells(changed, columns, standing, is_known=is_known, now=now)
         _record_owners(changed)
         _record_namespaces(changed, now=now)
 
@@ -212,33 +215,78 @@ _FINDING_FIELDS: Final = ("status", "rank", "reason", "message", "expires_at", "
 
 
 def _record_cells(
-    changed: list[_Changed], columns: Mapping[str, Credential], standing: set[tuple[int, str]], *, now: datetime
+    changed: list[_Changed],
+    columns: Mapping[str, Credential],
+    standing: set[tuple[int, str]],
+    *,
+    is_known: bool,
+    now: datetime,
 ) -> None:
+    """`is_known`: the cluster was scanned before, so a Namespace that never was is news."""
     rows = Cell.objects.filter(namespace__in=[one.row for one in changed]).select_related("credential")
     present = {(cell.namespace_id, cell.credential.slug): cell for cell in rows}
     new: list[Cell] = []
     kept: list[Cell] = []
+    states: list[tuple[Cell, _State, _State]] = []
     for row, verdict, _ in changed:
+        is_news = is_known or row.scanned_at is not None
         for slug, told in _cells(verdict).items():
             cell = present.pop((row.pk, slug), None)
             if cell is None:
+                before = _GONE
                 cell = Cell(namespace=row, credential=columns[slug], since=now)
                 new.append(cell)
             else:
+                before = _state(cell)
                 kept.append(cell)
             _fill_cell(cell, told, now=now)
+            if is_news:
+                states.append((cell, before, _state(cell)))
     # Where something could not be read or asked, a cell that the verdict does not speak of is not known to be gone.
     unseen = {one.row.pk for one in changed if not one.verdict.snapshot.unreadable.keys().isdisjoint(ESSENTIAL)}
     gone: list[int] = []
     for (namespace_id, slug), cell in present.items():
+        before = _state(cell)
         if namespace_id in unseen or (namespace_id, slug) in standing:
             _judge(cell, Status.UNKNOWN, "not-checked", now=now)
             kept.append(cell)
+            states.append((cell, before, _state(cell)))
         else:
             gone.append(cell.pk)
+            states.append((cell, before, _GONE))
     _save(Cell, new, kept, _CELL_FIELDS)
+    _record_transitions(states, now=now)
     for chunk in _chunks(gone):
         Cell.objects.filter(pk__in=chunk).delete()
+
+
+_State = tuple[str, str]
+_GONE: Final[_State] = (NO_CELL, "")
+
+
+def _state(cell: Cell) -> _State:
+    return cell.status, cell.reason
+
+
+def _record_transitions(states: Iterable[tuple[Cell, _State, _State]], *, now: datetime) -> None:
+    """Store which of the cells have another state after than before. One that comes or goes while it is well is not
+    among them: Pods do so all day."""
+    Transition.objects.bulk_create(
+        (
+            Transition(
+                namespace_id=cell.namespace_id,
+                credential_id=cell.credential_id,
+                at=now,
+                status_before=before[0],
+                reason_before=before[1],
+                status_after=after[0],
+                reason_after=after[1],
+            )
+            for cell, before, after in states
+            if before != after and not {before[0], after[0]} <= {NO_CELL, Status.OK}
+        ),
+        batch_size=500,
+    )
 
 
 _CELL_FIELDS: Final = (

@@ -14,9 +14,11 @@ from scanner.models.namespace import BLINDING, Namespace, NamespaceQuerySet
 from scanner.models.owner import NamespaceOwner, NamespaceOwnerQuerySet
 from scanner.models.scan import Scan, ScanQuerySet
 from scanner.models.statistics import refresh_statistics
+from scanner.models.transition import NO_CELL, Transition, TransitionQuerySet
 
 __all__ = [
     "BLINDING",
+    "NO_CELL",
     "STALE_AFTER_INTERVALS",
     "AuditEntry",
     "Cell",
@@ -32,5 +34,7 @@ __all__ = [
     "NamespaceQuerySet",
     "Scan",
     "ScanQuerySet",
+    "Transition",
+    "TransitionQuerySet",
     "refresh_statistics",
 ]
