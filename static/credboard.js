@@ -4,6 +4,12 @@
   const one = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const root = document.documentElement;
+  // What an element can be found by again after a swap: cells of the matrix have no id, but an address of their own.
+  const nameOf = (element) =>
+    element?.id ? `#${CSS.escape(element.id)}`
+    : element?.matches(".matrix a") ? `.matrix a[href="${CSS.escape(element.getAttribute("href"))}"]`
+    : "";
+  const named = (name) => (name ? one(name) : null);
 
   // Theme: light, dark, or (nothing stored) that of the system.
   document.addEventListener("click", (event) => {
@@ -95,7 +101,7 @@
     if (!event.detail.shouldSwap) return;
     const frame = one("[data-keep-scroll]", target);
     kept.push({
-      focus: document.activeElement?.id,
+      focus: nameOf(document.activeElement),
       left: frame?.scrollLeft,
       top: event.detail.requestConfig.triggeringEvent?.type === "refresh" ? frame?.scrollTop : 0,
       open: all("details[open][id]").map((details) => details.id),
@@ -108,7 +114,7 @@
       if (frame && left !== undefined) frame.scrollTo({ left, top, behavior: "instant" });
       for (const id of open) document.getElementById(id)?.setAttribute("open", "");
       if (focus && document.activeElement === document.body) {
-        document.getElementById(focus)?.focus({ preventScroll: true });
+        named(focus)?.focus({ preventScroll: true });
       }
     }
     kept = [];
@@ -189,7 +195,7 @@
     const link = event.target.closest("a[data-drawer], .matrix a.cell");
     if (!link || !drawer || drawer.open || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    opener = link.id;
+    opener = nameOf(link);
     open(link.href, true);
   });
   drawer?.addEventListener("click", (event) => {
@@ -203,7 +209,7 @@
       leaving = true;
       history.back();
     }
-    document.getElementById(opener)?.focus({ preventScroll: true });
+    named(opener)?.focus({ preventScroll: true });
     const matrix = one("#matrix");
     if (matrix) htmx.trigger(matrix, "refresh");
   });

@@ -31,7 +31,7 @@ def cells(row: Row, url: str) -> SafeString:
     In Python, since a page has a thousand of them and a template takes five times as long.
     """
     # All that comes from a cluster passes `_escaped` or `_address` in `_cell`; status is one of four words.
-    return mark_safe("".join(_cell(cell, f"c{row.pk}-{place}", url) for place, cell in enumerate(row.cells)))  # noqa: S308
+    return mark_safe("".join(_cell(cell, url) for cell in row.cells))  # noqa: S308
 
 
 # A page has many cells, few words and few columns. Django's own `escape` is this one in a wrapper that takes longer
@@ -44,25 +44,24 @@ def _address(credential: str) -> str:
     return escape(quote(credential, safe="/:"))
 
 
-def _cell(cell: ShownCell, name: str, url: str) -> str:
+def _cell(cell: ShownCell, url: str) -> str:
+    # As few elements as can be, and no ids: a browser draws a thousand of these at each filter, and htmx looks each id
+    # up in what it replaces. The style sheet adds the icon of the status.
     if cell.status is None:
         return _NOT_NEEDED
-    sign = f'<svg class="icon" aria-hidden="true"><use href="#i-{cell.status}"/></svg>'
     text = _escaped(cell.text)
     if not cell.is_stored:
-        link = f'<a class="unchecked is-unknown" id="{name}" href="{url}#unreadable" title="{_BLIND}">'
-        return f"<td>{link}{sign}{text}</a></td>"
-    note = ""
-    if cell.note:
-        until = '<span class="sr-only">expires in </span>' if cell.status == "ok" else ""
-        note = f"<small>{until}{_escaped(cell.note)}</small>"
+        return f'<td><a class="unchecked is-unknown" href="{url}#unreadable" title="{_BLIND}">{text}</a></td>'
+    note = _escaped(cell.note)
+    spoken = " ".join(part for part in (text, "expires in" if note and cell.status == "ok" else "", note) if part)
+    small = f"<small>{note}</small>" if note else ""
     href = f"{url}cells/{_address(cell.credential)}/"
-    spoken = f'<span class="sr-only">{cell.status}: </span>'
-    return f'<td><a class="cell is-{cell.status}" id="{name}" href="{href}">{sign}{spoken}{text}{note}</a></td>'
+    label = f"{cell.status}: {spoken}" if spoken else str(cell.status)
+    return f'<td><a class="cell is-{cell.status}" href="{href}" aria-label="{label}">{text}{small}</a></td>'
 
 
 _NOT_NEEDED: Final = (
-    '<td><span class="none" title="Nothing here needs it">–<span class="sr-only">not needed</span></span></td>'
+    '<td><span class="none" role="img" aria-label="not needed" title="Nothing here needs it">–</span></td>'
 )
 _BLIND: Final = "Credboard may not read enough of this Namespace to tell"
 
