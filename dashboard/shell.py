@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from threading import Lock
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import redis
 from django.conf import settings
@@ -19,12 +20,28 @@ from django.http import Http404, HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from dashboard.identity import is_operator
 from scanner.models import Cluster, Scan
 
 log = logging.getLogger(__name__)
 
 BROKER_TIMEOUT: Final = 0.2  # seconds that a page may wait for the broker
 BROKER_REMEMBERED: Final = 5.0  # seconds that its answer is believed
+
+
+#: Label and URL name of what the top bar leads to.
+PAGES: Final = (
+    ("Matrix", "matrix"),
+    ("Findings", "findings"),
+    ("Expiry", "expiry"),
+    ("Reports", "reports"),
+    ("Audit", "audit"),
+    ("Settings", "settings"),
+)
+#: Those that show one cluster at a time.
+PAGES_OF_A_CLUSTER: Final = frozenset({"matrix", "findings", "expiry"})
+SETTINGS_PAGES: Final = (("Your report", "report-settings"), ("API keys", "api-keys"), ("Calendar", "calendar-feeds"))
+OPERATORS_SETTINGS_PAGES: Final = (("Alert routes", "alert-routes"), ("Clusters", "clusters"))
 
 
 class Broker:
@@ -105,19 +122,28 @@ class Shell:
 
     @cached_property
     def nav(self) -> list[NavItem]:
-        items = []
+        return self._items(PAGES, keeps_cluster=len(self.clusters) > 1)
+
+    @cached_property
+    def settings_nav(self) -> list[NavItem]:
+        """The pages of settings that this person may use."""
+        user = getattr(self._request, "user", None)
+        return self._items(SETTINGS_PAGES + (OPERATORS_SETTINGS_PAGES if is_operator(user) else ()))
+
+    def _items(self, pages: tuple[tuple[str, str], ...], *, keeps_cluster: bool = False) -> list[NavItem]:
         match = self._request.resolver_match
-        for label, name in (("Matrix", "matrix"), ("Audit", "audit")):
+        here = match.url_name if match else None
+        if here in {name for _, name in SETTINGS_PAGES + OPERATORS_SETTINGS_PAGES} and pages is PAGES:
+            here = "settings"
+        items = []
+        for label, name in pages:
             try:
                 url = reverse(name)
             except NoReverseMatch:
                 continue
-            query = self._request.GET.copy()
-            query.clear()
-            if len(self.clusters) > 1 and self.cluster and name == "matrix":
-                query["cluster"] = self.cluster.name
-                url = f"{url}?{query.urlencode()}"
-            items.append(NavItem(label=label, url=url, current=match is not None and match.url_name == name))
+            if keeps_cluster and self.cluster and name in PAGES_OF_A_CLUSTER:
+                url = f"{url}?{urlencode({'cluster': self.cluster.name})}"
+            items.append(NavItem(label=label, url=url, current=here == name))
         return items
 
     @cached_property

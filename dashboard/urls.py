@@ -6,7 +6,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path, register_converter
 
 from dashboard.converters import CredentialConverter, NameConverter
-from dashboard.views import audit, cells, create, health, matrix, namespaces, people
+from dashboard.views import audit, cells, create, health, matrix, namespaces, people, settings
 
 register_converter(NameConverter, "name")
 register_converter(CredentialConverter, "credential")
@@ -19,6 +19,7 @@ urlpatterns = [
     path("n/<name:cluster>/<name:namespace>/create/<credential:credential>/", create.create, name="create"),
     path("n/<name:cluster>/<name:namespace>/created/<credential:credential>/", create.created, name="created"),
     path("audit/", audit.audit, name="audit"),
+    path("settings/", settings.settings, name="settings"),
     path("sign-in/", people.SignIn.as_view(), name="login"),
     path("sign-in/new-password/", people.new_password, name="new_password"),
     path("sign-out/", LogoutView.as_view(), name="logout"),

@@ -42,6 +42,7 @@ TABLE = {
     "create": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 422, 422), kwargs=CELL),
     "created": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 200, 200), kwargs=CELL),
     "audit": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "settings": Row(get=(LOGIN, 302, 302, 302), post=(LOGIN, 405, 405, 405)),
     "login": Row(get=(200, 302, 302, 302), post=(200, 302, 302, 302)),
     "new_password": Row(get=(LOGIN, 302, 302, 302), post=(LOGIN, 302, 302, 302)),
     "logout": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 302, 302, 302)),
