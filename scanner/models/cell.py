@@ -134,6 +134,12 @@ class Cell(models.Model):
             ),
             # The ranks of one column, Namespace by Namespace: likewise.
             models.Index(fields=["credential", "namespace", "rank"], name="cell_of_column"),
+            # What ends when, soonest first.
+            models.Index(
+                fields=["expires_at", "namespace", "credential"],
+                name="cell_ending",
+                condition=Q(expires_at__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:
