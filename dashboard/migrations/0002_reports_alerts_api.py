@@ -44,6 +44,31 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Mail',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('key', models.CharField(max_length=255, unique=True)),
+                ('kind', models.CharField(max_length=30)),
+                ('to', models.CharField(db_index=True, max_length=254)),
+                ('subject', models.CharField(max_length=200)),
+                ('html', models.TextField(blank=True)),
+                ('text', models.TextField()),
+                ('headers', models.JSONField(default=dict)),
+                ('state', models.CharField(default='queued', max_length=10)),
+                ('attempts', models.PositiveIntegerField(default=0)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('queued_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When it was last wanted: made, or sent again.')),
+                ('next_try_at', models.DateTimeField(help_text='When it is due; while it is being sent, the end of the lease.', null=True)),
+                ('handed_over_at', models.DateTimeField(help_text='When the server was told to take it, the last time.', null=True)),
+                ('sent_at', models.DateTimeField(null=True)),
+                ('settled_at', models.DateTimeField(db_index=True, help_text='Since when nothing is done about it any more.', null=True)),
+                ('error', models.CharField(blank=True, max_length=256)),
+            ],
+            options={
+                'indexes': [models.Index(fields=['state', 'next_try_at'], name='mail_due'), models.Index(fields=['-created_at', '-id'], name='mail_newest')],
+            },
+        ),
+        migrations.CreateModel(
             name='Acknowledgement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -9,6 +9,7 @@ from dashboard.models.api_key import (
     ApiKeyQuerySet,
 )
 from dashboard.models.calendar_feed import CalendarFeed, CalendarFeedQuerySet
+from dashboard.models.mail import Mail, MailQuerySet
 from dashboard.models.sign_in import FAILURE_WINDOW, MOST_FAILURES, FailedSignIn, OneTimePassword
 
 __all__ = [
@@ -24,5 +25,7 @@ __all__ = [
     "CalendarFeed",
     "CalendarFeedQuerySet",
     "FailedSignIn",
+    "Mail",
+    "MailQuerySet",
     "OneTimePassword",
 ]
