@@ -7,9 +7,11 @@ A foreign key that begins a unique constraint has no index of its own: a scan wr
 """
 
 from scanner.models.audit import AuditEntry
-from scanner.models.cell import Cell, CellQuerySet, Credential
+from scanner.models.cell import Cell, CellQuerySet, Credential, CredentialQuerySet
 from scanner.models.cluster import STALE_AFTER_INTERVALS, Cluster, ClusterQuerySet
 from scanner.models.finding import Finding, FindingQuerySet
+from scanner.models.freshness import Freshness
+from scanner.models.keyset import in_order
 from scanner.models.namespace import BLINDING, Namespace, NamespaceQuerySet
 from scanner.models.owner import NamespaceOwner, NamespaceOwnerQuerySet
 from scanner.models.scan import Scan, ScanQuerySet
@@ -26,8 +28,10 @@ __all__ = [
     "Cluster",
     "ClusterQuerySet",
     "Credential",
+    "CredentialQuerySet",
     "Finding",
     "FindingQuerySet",
+    "Freshness",
     "Namespace",
     "NamespaceOwner",
     "NamespaceOwnerQuerySet",
@@ -36,5 +40,6 @@ __all__ = [
     "ScanQuerySet",
     "Transition",
     "TransitionQuerySet",
+    "in_order",
     "refresh_statistics",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,9 +13,25 @@ from django.db.models.expressions import Combinable
 from scanner.check import Status
 from scanner.columns import label_of
 from scanner.models.cluster import Cluster
+from scanner.models.freshness import Freshness
 
 if TYPE_CHECKING:
     from scanner.models.namespace import Namespace
+
+
+class CredentialQuerySet(models.QuerySet["Credential"]):
+    def of_clusters(self, clusters: Iterable[int]) -> CredentialQuerySet:
+        return self.filter(cluster__in=list(clusters)).select_related("cluster")
+
+    def of_slug(self, credential: str) -> CredentialQuerySet:
+        return self.filter(slug=credential)
+
+    def needed(self, *, visible: models.QuerySet[Namespace] | None = None) -> CredentialQuerySet:
+        """Those that a Namespace needs: one of `visible`, or any (None)."""
+        if visible is None:
+            return self.filter(Exists(Cell.objects.filter(credential=OuterRef("pk"))))
+        cells = Cell.objects.filter(namespace__in=visible.order_by().values("pk"))
+        return self.filter(pk__in=cells.values("credential"))
 
 
 class Credential(models.Model):
@@ -23,6 +39,8 @@ class Credential(models.Model):
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="credentials", db_index=False)
     slug = models.CharField(max_length=320)
+
+    objects = CredentialQuerySet.as_manager()
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["cluster", "slug"], name="credential_once_per_cluster"),)
@@ -47,6 +65,15 @@ def _counted(cells: CellQuerySet, status: Combinable, reason: Combinable) -> mod
     groups = cells.annotate(slug=Value("", _TEXT), status_now=status, reason_now=reason).order_by()
     counted = groups.values("credential_id", "slug", "status_now", "reason_now").annotate(number=Count("*"))
     return counted.values_list("credential_id", "slug", "status_now", "reason_now", "number")
+
+
+def _by_status(cells: CellQuerySet) -> models.QuerySet[Any, Any]:
+    return (
+        cells.order_by()
+        .values("credential_id", "status")
+        .annotate(number=Count("*"))
+        .values_list("credential_id", "status", "number")
+    )
 
 
 class CellQuerySet(models.QuerySet["Cell"]):
@@ -95,6 +122,50 @@ class CellQuerySet(models.QuerySet["Cell"]):
         lines = list(there.union(*parts, all=True))
         slugs = {key: slug for key, slug, *_ in lines if slug}
         return [(slugs[key], *counted) for key, _, *counted in lines if key in slugs]
+
+    def within(self, namespaces: models.QuerySet[Namespace]) -> CellQuerySet:
+        """Those in `namespaces`, with what to say of where they are."""
+        return self.filter(namespace__in=namespaces.order_by().values("pk")).select_related("namespace", "credential")
+
+    def of_slug(self, credential: str) -> CellQuerySet:
+        return self.filter(credential__slug=credential)
+
+    def with_status_at(self, status: str, fresh: Freshness) -> CellQuerySet:
+        """Those with this status at `fresh.now`: what is stale is unknown."""
+        seen, told = fresh.seen("namespace__"), Q(status=status)
+        return self.filter(~seen | told if status == Status.UNKNOWN else seen & told)
+
+    def with_reason_at(self, reason: str, fresh: Freshness) -> CellQuerySet:
+        """As `with_status_at`; the reason of all that are stale is "stale"."""
+        seen = fresh.seen("namespace__")
+        return self.filter(~seen if reason == "stale" else seen & Q(reason=reason))
+
+    def ending(self, *, until: datetime | None = None, since: datetime | None = None) -> CellQuerySet:
+        """Those whose end is known, at or after `since` and before `until`."""
+        rows = self.filter(expires_at__isnull=False)
+        if since is not None:
+            rows = rows.filter(expires_at__gte=since)
+        return rows.filter(expires_at__lt=until) if until is not None else rows
+
+    def status_counts(
+        self, columns: Iterable[int], fresh: Freshness, *, visible: models.QuerySet[Namespace] | None = None
+    ) -> dict[int, dict[str, int]]:
+        """Credential's key -> status at `fresh.now` -> how many cells, of `columns`; of `visible` Namespaces, or of all
+        (None). Two queries: all are counted from an index as they are stored, then the few stale ones moved over."""
+        cells = self.filter(credential__in=list(columns))
+        if visible is not None:
+            cells = cells.filter(namespace__in=visible.order_by().values("pk"))
+        tallies: dict[int, dict[str, int]] = {}
+        for column, status, number in _by_status(cells):
+            tallies.setdefault(column, dict.fromkeys((str(status) for status in Status), 0))[status] += number
+        # By key: joined, the database would look at each cell's Namespace.
+        namespaces: Any = self.model._meta.get_field("namespace").related_model
+        stale = namespaces.objects.present().filter(~fresh.seen(), cluster__in=list(fresh.clusters)).values("pk")
+        for column, status, number in _by_status(cells.filter(namespace__in=stale)):
+            tally = tallies.setdefault(column, dict.fromkeys((str(status) for status in Status), 0))
+            tally[status] = max(0, tally[status] - number)
+            tally[Status.UNKNOWN] += number
+        return tallies
 
     def of_namespace(self, namespace: Namespace) -> CellQuerySet:
         return self.filter(namespace=namespace).select_related("credential").order_by("-rank", "credential__slug")

@@ -27,6 +27,12 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
         owned = NamespaceOwner.objects.naming(user).filter(namespace__gone_at=None)
         return ordered.filter(pk__in=owned.values("namespace__cluster"))
 
+    def named(self, name: str) -> ClusterQuerySet:
+        return self.filter(name=name)
+
+    def keyed(self, pk: int) -> ClusterQuerySet:
+        return self.filter(pk=pk)
+
 
 class Cluster(models.Model):
     """A Kubernetes cluster that is scanned. `kubeconfig` is a path ("" for the usual places or in-cluster)."""

@@ -23,6 +23,23 @@ class FindingQuerySet(models.QuerySet["Finding"]):
     def of_credential(self, namespace: Namespace, credential: str) -> FindingQuerySet:
         return self.filter(namespace=namespace, credential=credential)
 
+    def within(self, namespaces: models.QuerySet[Namespace]) -> FindingQuerySet:
+        """Those in `namespaces`, with what to say of where they are."""
+        return self.filter(namespace__in=namespaces.order_by().values("pk")).select_related("namespace")
+
+    def resolved(self) -> FindingQuerySet:
+        return self.filter(resolved_at__isnull=False)
+
+    def of_code(self, code: str) -> FindingQuerySet:
+        return self.filter(code=code)
+
+    def of_status(self, status: str) -> FindingQuerySet:
+        """As they were found: of a stale Namespace that says nothing about now."""
+        return self.filter(status=status)
+
+    def of_slug(self, credential: str) -> FindingQuerySet:
+        return self.filter(credential=credential)
+
     def lately(self, since: datetime) -> FindingQuerySet:
         """Open, or resolved after `since`."""
         return self.filter(Q(resolved_at=None) | Q(resolved_at__gte=since))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from django.db.models.functions import Cast, Collate
 from scanner.check import Status, rank
 from scanner.models.cell import Cell, Credential
 from scanner.models.cluster import Cluster
+from scanner.models.freshness import Freshness
 from scanner.models.owner import NamespaceOwner
 from scanner.models.scan import Scan
 
@@ -130,6 +132,33 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
 
     def named(self, names: list[str]) -> NamespaceQuerySet:
         return self.filter(name__in=names)
+
+    def of_clusters(self, clusters: Iterable[int]) -> NamespaceQuerySet:
+        return self.filter(cluster__in=clusters)
+
+    def needing(self, credential: str) -> NamespaceQuerySet:
+        return self.filter(pk__in=Cell.objects.filter(credential__slug=credential).values("namespace"))
+
+    def with_status_at(self, status: str, fresh: Freshness, *, credential: str = "") -> NamespaceQuerySet:
+        """Those with this status at `fresh.now`, of whatever cluster; with a `credential`, whose cell of it has."""
+        told = Q(status=status)
+        if credential:
+            told = Q(pk__in=Cell.objects.filter(credential__slug=credential, status=status).values("namespace"))
+        return self.filter(~fresh.seen() | told if status == Status.UNKNOWN else fresh.seen() & told)
+
+    def with_reason_at(self, reason: str, fresh: Freshness, *, credential: str = "") -> NamespaceQuerySet:
+        """As `with_reason`, of whatever cluster."""
+        if reason == "stale":
+            return self.filter(~fresh.seen())
+        slug = {"slug": credential} if credential else {}
+        columns = Credential.objects.filter(cluster__in=list(fresh.clusters), **slug)
+        cells = Cell.objects.filter(credential__in=columns.values("pk"), status__in=list(Status), reason=reason)
+        told = Q(pk__in=cells.values("namespace"))
+        if not credential:
+            told |= Q(reason=reason)
+            if reason == "not-checked":
+                told |= Q(is_blind=True)
+        return self.filter(fresh.seen(), told)
 
 
 class Namespace(models.Model):

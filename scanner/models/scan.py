@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import models
-from django.db.models import Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import TruncDate
 
 from scanner.models.cluster import Cluster
@@ -14,6 +16,18 @@ from scanner.models.cluster import Cluster
 class ScanQuerySet(models.QuerySet["Scan"]):
     def of_whole_cluster(self) -> ScanQuerySet:
         return self.filter(namespace="")
+
+    def within(self, namespaces: models.QuerySet[Any], clusters: Iterable[int]) -> ScanQuerySet:
+        """Scans of all of `clusters`, and of each of `namespaces` alone."""
+        here = namespaces.order_by().filter(cluster=OuterRef("cluster"), name=OuterRef("namespace"))
+        rows = self.filter(Q(namespace="") | Exists(here), cluster__in=list(clusters))
+        return rows.select_related("cluster")
+
+    def of_state(self, state: str) -> ScanQuerySet:
+        return self.filter(state=state)
+
+    def of_namespace(self, name: str) -> ScanQuerySet:
+        return self.filter(namespace=name)
 
     def newest(self) -> Scan | None:
         return self.order_by("-started_at", "-pk").first()
