@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Any, Final
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from scanner.models import Cell, Namespace
+from scanner.check import Status
+from scanner.models import Cell, Namespace, NamespaceQuerySet
+
+#: Longest reason that a person may give, in characters.
+MAX_NOTE: Final = 500
 
 
 class AcknowledgementQuerySet(models.QuerySet["Acknowledgement"]):
     def in_force(self, now: datetime) -> AcknowledgementQuerySet:
-        """Those that still hold at `now`: not ended by a person or their date, and, but for snoozed ones, whose cell is
-        in the state that was acknowledged."""
+        """Those that still hold at `now`: not ended by a person or their date.
+
+        Unless it is a snooze, the cell must have been in the acknowledged state ever since: one that was well in
+        between is news.
+        """
         same = Cell.objects.filter(
             namespace=OuterRef("namespace"),
             credential__slug=OuterRef("credential"),
             status=OuterRef("status"),
             reason=OuterRef("reason"),
+            since__lte=OuterRef("created_at"),
         )
         return self.filter(Q(is_snooze=True) | Exists(same), ended_at=None, until__gt=now)
 
@@ -29,20 +38,60 @@ class AcknowledgementQuerySet(models.QuerySet["Acknowledgement"]):
         found = self.in_force(now).filter(namespace__in=namespaces)
         return set(found.values_list("namespace_id", "credential"))
 
+    def of_cell(self, namespace: Namespace, credential: str) -> AcknowledgementQuerySet:
+        """Every one of the cell, the newest first."""
+        return self.filter(namespace=namespace, credential=credential).order_by("-created_at", "-pk")
+
+    def visible_to(self, user: Any) -> AcknowledgementQuerySet:
+        """Those of the Namespaces that `user` may see."""
+        return self.filter(namespace__in=Namespace.objects.visible_to(user)).select_related("namespace__cluster")
+
+    def over_cells(self, now: datetime, *, namespace: str, credential: str) -> AcknowledgementQuerySet:
+        """Those in force for the outer query's cell, whose Namespace's pk and credential are the fields named: for
+        `Exists` and `Subquery`."""
+        return self.in_force(now).filter(namespace=OuterRef(namespace), credential=OuterRef(credential))
+
+    def settled_namespaces(self, now: datetime, *, among: NamespaceQuerySet) -> models.QuerySet[Any, Any]:
+        """Primary keys of those of `among` that have something to repair, and nothing that nobody has seen to.
+
+        Every cell that is not well is covered, and what the Namespace is called ("critical") is what such a cell is.
+        One that could not be read in full is never settled: nobody knows what there is to see to. Staleness is for the
+        caller to look at.
+        """
+        own = self.over_cells(now, namespace="namespace_id", credential="credential__slug")
+        hurt = Cell.objects.filter(namespace=OuterRef("pk")).exclude(status=Status.OK)
+        named = self.in_force(now).order_by().values("namespace")
+        found = among.filter(Exists(hurt.filter(rank=OuterRef("rank"))), ~Exists(hurt.filter(~Exists(own))))
+        return found.filter(pk__in=named, is_blind=False).values("pk")
+
+    def close(self, cells: Collection[tuple[int, str]], *, actor: str, now: datetime) -> None:
+        """End what is open for `cells`, (pk of the Namespace, credential); what its date has ended, as of that date."""
+        rows = self.filter(namespace__in={namespace for namespace, _ in cells}, ended_at=None)
+        found = rows.values_list("pk", "namespace_id", "credential")
+        left = self.filter(pk__in=[pk for pk, namespace, credential in found if (namespace, credential) in cells])
+        left.filter(until__lte=now).update(ended_at=F("until"))
+        left.filter(until__gt=now).update(ended_at=now, ended_by=actor)
+
+    def end(self, pk: int, *, actor: str, now: datetime) -> bool:
+        """False: it has ended already."""
+        return self.filter(pk=pk, ended_at=None, until__gt=now).update(ended_at=now, ended_by=actor) == 1
+
 
 class Acknowledgement(models.Model):
     """A cell that a person has seen to. Until `until` alerts are silent about it, and pages and mails set it apart.
 
     An acknowledgement is of one state: it ends as soon as the cell has another status or reason than `status` and
-    `reason`. A snooze (`is_snooze`) lasts whatever the cell does. Neither changes the status of the cell.
+    `reason`. A snooze (`is_snooze`) lasts whatever the cell does. Neither changes the status of the cell. Nothing has
+    to run for one to end: whether it holds is computed when it is read (`in_force`). `status` and `reason` are those
+    that the last scan stored, also where that scan is too old to be believed.
     """
 
-    namespace = models.ForeignKey(Namespace, on_delete=models.CASCADE, related_name="acknowledgements")
+    namespace = models.ForeignKey(Namespace, on_delete=models.CASCADE, related_name="acknowledgements", db_index=False)
     credential = models.CharField(max_length=320)
     is_snooze = models.BooleanField(default=False)
     status = models.CharField(max_length=10)
     reason = models.CharField(max_length=40)
-    note = models.CharField(max_length=500, help_text="Why, in the person's words.")
+    note = models.CharField(max_length=MAX_NOTE, help_text="Why, in the person's words.")
     actor = models.CharField(max_length=254)
     created_at = models.DateTimeField(default=timezone.now)
     until = models.DateTimeField()
@@ -52,7 +101,16 @@ class Acknowledgement(models.Model):
     objects = AcknowledgementQuerySet.as_manager()
 
     class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["namespace", "credential"], condition=Q(ended_at=None), name="acknowledgement_open_once"
+            ),
+        )
         indexes = (models.Index(fields=["namespace", "credential", "until"], name="acknowledgement_of_cell"),)
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.namespace_id} × {self.credential} until {self.until:%Y-%m-%d}"
+
+    @property
+    def verb(self) -> str:
+        return "snoozed" if self.is_snooze else "acknowledged"
