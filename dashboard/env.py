@@ -2,13 +2,21 @@
 
 Every reader accepts `NAME` or `NAME_FILE` (the path of a file with the value, as Docker and Kubernetes mount secrets)
 and raises ImproperlyConfigured naming the variable, what it holds (never for secrets) and what it should hold.
+
+A reader that is told what the setting is for (`about`) declares it: `declared()` has all of them, from which
+docs/settings.md is made and unknown variables are told.
 """
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -16,23 +24,90 @@ from scanner.policy import Policy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-
-def text(name: str, default: str = "") -> str:
-    """The value of `name`, stripped; `default` when it is unset or empty."""
-    value = os.environ.get(name, "").strip()
-    path = os.environ.get(f"{name}_FILE", "").strip()
-    if value and path:
-        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; unset one of them")
-    if path:
-        try:
-            value = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ImproperlyConfigured(f"{name}_FILE={path} cannot be read: {type(error).__name__}") from error
-    return value or default
+#: What our variables begin with.
+PREFIX: Final = "CREDBOARD_"
 
 
-def boolean(name: str, default: bool) -> bool:
-    value = text(name).lower()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One declared setting. `default` and `values` are words for people; `about` says what it is for, and why."""
+
+    name: str
+    kind: str
+    default: str
+    values: str
+    unit: str
+    about: str
+    section: str
+    is_secret: bool
+
+
+_declared: dict[str, Setting] = {}
+_section: list[str] = [""]
+
+
+def declared() -> tuple[Setting, ...]:
+    """All settings that were declared so far, in the order in which they were."""
+    return tuple(_declared.values())
+
+
+def section(title: str) -> None:
+    """What is declared from here on stands under this title in docs/settings.md."""
+    _section[0] = title
+
+
+def declare(
+    name: str,
+    *,
+    kind: str,
+    default: str,
+    about: str,
+    values: str = "",
+    unit: str = "",
+    is_secret: bool = False,
+) -> None:
+    """Declare a setting that something else reads, when it needs it. The first declaration of a name counts."""
+    setting = Setting(
+        name=name,
+        kind=kind,
+        default=default,
+        values=values,
+        unit=unit,
+        about=about,
+        section=_section[0],
+        is_secret=is_secret,
+    )
+    _declared.setdefault(name, setting)
+
+
+def unknown(names: Iterable[str]) -> dict[str, str]:
+    """Those of `names` that look like settings of ours and are none, with the nearest name that is one, or ""."""
+    known = {form for one in _declared for form in (one, f"{one}_FILE")}
+    ours = sorted(name for name in names if name.startswith(PREFIX) and name not in known)
+    return {name: next(iter(difflib.get_close_matches(name, sorted(known), n=1)), "") for name in ours}
+
+
+def text(name: str, default: str = "", *, about: str = "", shown: str | None = None, unit: str = "") -> str:
+    """The value of `name`, stripped; `default` when it is unset or empty. `shown` is the default as docs tell it."""
+    _tell(name, "text", default if shown is None else shown, about=about, unit=unit)
+    return _read(name) or default
+
+
+def secret(name: str, default: str = "", *, about: str = "", shown: str = "") -> str:
+    """Like `text`, of a value that nothing may show."""
+    _tell(name, "secret", shown, about=about, is_secret=True)
+    return _read(name) or default
+
+
+def secrets(name: str, *, about: str = "") -> tuple[str, ...]:
+    """Secrets divided by white space, so that any other character can be part of one."""
+    _tell(name, "secrets", "", values="divided by white space", about=about, is_secret=True)
+    return tuple(_read(name).split())
+
+
+def boolean(name: str, default: bool, *, about: str = "") -> bool:
+    _tell(name, "true or false", str(default).lower(), about=about)
+    value = _read(name).lower()
     if value in ("", "true", "1", "yes", "on"):
         return default if value == "" else True
     if value in ("false", "0", "no", "off"):
@@ -40,24 +115,53 @@ def boolean(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name}={value!r} is not a boolean; use true or false")
 
 
-def integer(name: str, default: int, *, minimum: int, maximum: int) -> int:
-    value = text(name)
+def integer(name: str, default: int, *, minimum: int, maximum: int, about: str = "", unit: str = "") -> int:
+    _tell(name, "whole number", f"{default}", values=f"{minimum} to {maximum}", about=about, unit=unit)
+    value = _read(name)
+    remedy = f"use a number from {minimum} to {maximum}, or unset it for {default}"
     try:
         number = int(value) if value else default
     except ValueError:
-        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number") from None
+        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number; {remedy}") from None
     if not minimum <= number <= maximum:
-        raise ImproperlyConfigured(f"{name}={number} is not between {minimum} and {maximum}")
+        raise ImproperlyConfigured(f"{name}={number} is not between {minimum} and {maximum}; {remedy}")
     return number
 
 
-def words(name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+def choice(name: str, default: str, choices: tuple[str, ...], *, about: str = "") -> str:
+    """One of `choices`, in whatever case it is given."""
+    _tell(name, "choice", default, values=", ".join(choices), about=about)
+    value = _read(name) or default
+    for one in choices:
+        if value.casefold() == one.casefold():
+            return one
+    raise ImproperlyConfigured(f"{name}={value!r} must be one of {', '.join(choices)}")
+
+
+def words(name: str, default: tuple[str, ...] = (), *, about: str = "") -> tuple[str, ...]:
     """A list separated by commas or white space."""
-    return tuple(text(name).replace(",", " ").split()) or default
+    _tell(name, "list", ", ".join(default), values="divided by commas or blanks", about=about)
+    return tuple(_read(name).replace(",", " ").split()) or default
 
 
-def policy(name: str) -> Policy:
+def url(name: str, default: str, *, schemes: tuple[str, ...], about: str = "", shown: str | None = None) -> str:
+    """An address, which may hold a password: so it is never shown."""
+    values = " or ".join(f"{scheme}://…" for scheme in schemes)
+    _tell(name, "address", default if shown is None else shown, values=values, about=about, is_secret=True)
+    value = _read(name) or default
+    try:
+        parts = urlsplit(value)
+        _ = parts.scheme == "sqlite" or parts.port  # which raises for what is no number; ":memory:" is no port
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is not an address; write {values}") from None
+    if parts.scheme not in schemes:
+        raise ImproperlyConfigured(f"{name} does not begin with one of {', '.join(schemes)}; write {values}")
+    return value
+
+
+def policy(name: str, *, about: str = "") -> Policy:
     """What the policy file states whose path is in `name`; nothing without one."""
+    _tell(name, "path", "", about=about)
     path = os.environ.get(name, "").strip()
     if not path:
         return Policy()
@@ -72,8 +176,9 @@ def policy(name: str) -> Policy:
         raise ImproperlyConfigured(f"{name} cannot be used.\n{error}") from None
 
 
-def networks(name: str) -> tuple[Network, ...]:
+def networks(name: str, *, about: str = "") -> tuple[Network, ...]:
     """A list of IP ranges (CIDR) or addresses."""
+    _tell(name, "IP ranges", "", values="divided by commas or blanks", about=about)
     found: list[Network] = []
     for word in words(name):
         try:
@@ -81,3 +186,31 @@ def networks(name: str) -> tuple[Network, ...]:
         except ValueError:
             raise ImproperlyConfigured(f"{name}: {word!r} is not an IP range such as 10.0.0.0/8") from None
     return tuple(found)
+
+
+def _tell(
+    name: str, kind: str, default: str, *, about: str, values: str = "", unit: str = "", is_secret: bool = False
+) -> None:
+    if about:
+        declare(name, kind=kind, default=default, about=about, values=values, unit=unit, is_secret=is_secret)
+
+
+def _read(name: str) -> str:
+    """What is in `name`, or in the file that `name`_FILE names; "" for neither."""
+    value = os.environ.get(name, "").strip()
+    path = os.environ.get(f"{name}_FILE", "").strip()
+    if value and path:
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; unset one of them")
+    if not path:
+        return value
+    try:
+        value = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(
+            f"{name}_FILE={path} cannot be read: {type(error).__name__}; "
+            "name a text file that Credboard's user may read, or unset it"
+        ) from error
+    if not value:
+        # A key that fell back to its default would change, without a word, what it keys.
+        raise ImproperlyConfigured(f"{name}_FILE={path} is an empty file; put the value into it, or unset it")
+    return value

@@ -1,5 +1,7 @@
 """All settings, each from one environment variable. With none set Credboard runs on this machine alone: SQLite in
 `data/`, a broker on the default Redis port, and a key that lasts as long as the process.
+
+`about` says what a setting is for and why it is as it is: docs/settings.md is made of it (`manage.py settingsdocs`).
 """
 
 from __future__ import annotations
@@ -10,24 +12,74 @@ from pathlib import Path
 import dj_database_url
 from celery.schedules import schedule
 from csp.constants import NONCE, NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 
 from dashboard import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env.text("CREDBOARD_DATA_DIR", str(BASE_DIR / "data")))
 
-DEBUG = env.boolean("CREDBOARD_DEBUG", False)
-SECRET_KEY = env.text("CREDBOARD_SECRET_KEY")
+env.section("Keys and data")
+DATA_DIR = Path(
+    env.text(
+        "CREDBOARD_DATA_DIR",
+        str(BASE_DIR / "data"),
+        shown="data/ in the checkout",
+        about="Folder of the SQLite file, of beat's schedule, and of the key that `manage.py up` makes.",
+    )
+)
+DEBUG = env.boolean(
+    "CREDBOARD_DEBUG", False, about="Pages of errors with their traceback. For development only: they show settings."
+)
+SECRET_KEY = env.secret(
+    "CREDBOARD_SECRET_KEY",
+    shown="one for each process",
+    about="Signs sessions and links. 50 random characters, the same for all processes; without it everyone is signed "
+    "out whenever one starts. `manage.py up` keeps one in the data folder.",
+)
 SECRET_KEY_IS_EPHEMERAL = not SECRET_KEY
 if SECRET_KEY_IS_EPHEMERAL:
     # Enough for `manage.py scan` and tests; dashboard.W001 warns when anything is deployed with it.
     SECRET_KEY = secrets.token_urlsafe(50)
-FINGERPRINT_KEY = env.text("CREDBOARD_FINGERPRINT_KEY", SECRET_KEY)
+SECRET_KEY_FALLBACKS = list(
+    env.secrets(
+        "CREDBOARD_SECRET_KEY_FALLBACKS",
+        about="Former values of CREDBOARD_SECRET_KEY that are still believed, so that it can be changed without "
+        "anyone being signed out. See rotating-keys.md.",
+    )
+)
+FINGERPRINT_KEY = env.secret(
+    "CREDBOARD_FINGERPRINT_KEY",
+    SECRET_KEY,
+    shown="CREDBOARD_SECRET_KEY",
+    about="Keys the fingerprints that tell equal credentials, so that these cannot be guessed from the database. "
+    "One of its own can be changed without the other.",
+)
+ENCRYPTION_KEYS = env.secrets(
+    "CREDBOARD_ENCRYPTION_KEYS",
+    about="Keys (Fernet) of what is encrypted in the database: the addresses of alert routes, kubeconfigs. The first "
+    "encrypts, each decrypts; `manage.py rotatekeys` writes everything anew with the first. Without any, one is "
+    "derived from CREDBOARD_SECRET_KEY.",
+)
 
-ALLOWED_HOSTS = list(env.words("CREDBOARD_ALLOWED_HOSTS", ("127.0.0.1", "localhost", "[::1]")))
-CSRF_TRUSTED_ORIGINS = list(env.words("CREDBOARD_TRUSTED_ORIGINS"))
-HTTPS = env.boolean("CREDBOARD_HTTPS", False)
+env.section("How people reach it")
+ALLOWED_HOSTS = list(
+    env.words(
+        "CREDBOARD_ALLOWED_HOSTS",
+        ("127.0.0.1", "localhost", "[::1]"),
+        about="Host names under which it answers. Others get an error, or links in its answers could be forged.",
+    )
+)
+CSRF_TRUSTED_ORIGINS = list(
+    env.words(
+        "CREDBOARD_TRUSTED_ORIGINS",
+        about="Origins from which forms are taken though they are not the host's own, as behind a proxy that changes "
+        "the host: https://credboard.example.com",
+    )
+)
+HTTPS = env.boolean(
+    "CREDBOARD_HTTPS",
+    False,
+    about="Behind TLS: cookies are only sent over it, and browsers are told to use nothing else (HSTS).",
+)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = 7 * 24 * 3600
 SECURE_SSL_REDIRECT = False  # TLS ends at the proxy, which redirects
@@ -54,6 +106,7 @@ INSTALLED_APPS = [
     "template_partials",
 ]
 MIDDLEWARE = [
+    "dashboard.logs.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -86,9 +139,20 @@ TEMPLATES = [
     }
 ]
 
+env.section("Keys and data")
 # Database. Two workers and the web write to one SQLite file: WAL, and writers wait for each other from the first
 # statement on.
-DATABASES = {"default": dj_database_url.parse(env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'credboard.sqlite3'}"))}
+DATABASES = {
+    "default": dj_database_url.parse(
+        env.url(
+            "DATABASE_URL",
+            f"sqlite:///{DATA_DIR / 'credboard.sqlite3'}",
+            schemes=("postgres", "postgresql", "sqlite"),
+            shown="SQLite in the data folder",
+            about="The database. PostgreSQL for more than one machine: a SQLite file cannot be shared between them.",
+        )
+    )
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -96,11 +160,13 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
     }
 else:
+    # Seconds. A page, a probe of readiness and `doctor` must not wait for a machine that is not there.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# People
+env.section("People")
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "matrix"
 LOGOUT_REDIRECT_URL = "login"
@@ -112,11 +178,32 @@ AUTH_PASSWORD_VALIDATORS = [
 # The header that names the signed-in person, set by a mesh or proxy (Kubeflow: kubeflow-userid). It is believed only
 # from an address in TRUSTED_PROXIES, which is empty by default: nobody can sign in by header until an operator says
 # from where.
-USER_HEADER = env.text("CREDBOARD_USER_HEADER", "kubeflow-userid")
-USER_PREFIX = env.text("CREDBOARD_USER_PREFIX")
-GROUPS_HEADER = env.text("CREDBOARD_GROUPS_HEADER")
-TRUSTED_PROXIES = env.networks("CREDBOARD_TRUSTED_PROXIES")
-OPERATORS = frozenset(env.words("CREDBOARD_OPERATORS"))
+USER_HEADER = env.text(
+    "CREDBOARD_USER_HEADER", "kubeflow-userid", about="The header in which a mesh or proxy names the signed-in person."
+)
+USER_PREFIX = env.text(
+    "CREDBOARD_USER_PREFIX", about="What that header holds before the name; it is taken off, and required."
+)
+GROUPS_HEADER = env.text(
+    "CREDBOARD_GROUPS_HEADER", about="The header with the person's groups, divided by commas, where the mesh sends one."
+)
+TRUSTED_PROXIES = env.networks(
+    "CREDBOARD_TRUSTED_PROXIES",
+    about="Addresses whose user header is believed: those of the mesh's gateway or sidecar, and no others. With none, "
+    "nobody can sign in by header.",
+)
+OPERATORS = frozenset(
+    env.words(
+        "CREDBOARD_OPERATORS", about="Names that are operators, who see and do everything, when they come by header."
+    )
+)
+env.declare(
+    "CREDBOARD_ADMIN_PASSWORD",
+    kind="secret",
+    default="a one-time password, printed once",
+    about="Password of the first local operator, `admin`. Read only when `manage.py ensure_admin` or `up` makes it.",
+    is_secret=True,
+)
 
 # Pages
 LANGUAGE_CODE = "en-gb"
@@ -145,18 +232,116 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # Work in the background. The database is the truth about what is due; the broker only carries ids.
-REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
-SCAN_INTERVAL = env.integer("CREDBOARD_SCAN_INTERVAL", 60, minimum=5, maximum=86_400)  # seconds
-# Seconds that an API server may be silent in the middle of an answer.
-API_TIMEOUT = env.integer("CREDBOARD_API_TIMEOUT", 30, minimum=1, maximum=600)
-# Seconds that a scanning worker may be silent before another one takes its cluster over. Longer than an API server may
-# take to answer, all tries counted, or a slow scan is taken over while it works.
-SCAN_LEASE = env.integer("CREDBOARD_SCAN_LEASE", 120, minimum=2, maximum=3_600)
-# What operators require, count otherwise and ignore. A mistake in the file stops every process at its start.
-POLICY = env.policy("CREDBOARD_POLICY_FILE")
-SCAN_RETENTION = env.integer("CREDBOARD_SCAN_RETENTION_DAYS", 14, minimum=1, maximum=3_650)
-# Seconds after which the broker gives a task that nobody acknowledged to another worker. Longer than any task may take.
-REDELIVER_AFTER = env.integer("CREDBOARD_REDELIVER_AFTER", 3_600, minimum=2, maximum=86_400)
+env.section("Scans")
+REDIS_URL = env.url(
+    "REDIS_URL",
+    "redis://127.0.0.1:6379/0",
+    schemes=("redis", "rediss"),
+    about="The broker, Redis or Valkey. It only carries ids: what is due stands in the database, so a broker that is "
+    "down delays work and loses none. `manage.py up` starts one where this is not set.",
+)
+SCAN_INTERVAL = env.integer(
+    "CREDBOARD_SCAN_INTERVAL",
+    60,
+    minimum=5,
+    maximum=86_400,
+    unit="seconds",
+    about="From the start of one scan of a new cluster to the next. What was seen more than two intervals ago is "
+    "shown as unknown. A cluster that is there already keeps its own (`manage.py cluster NAME --interval`).",
+)
+API_TIMEOUT = env.integer(
+    "CREDBOARD_API_TIMEOUT",
+    30,
+    minimum=1,
+    maximum=600,
+    unit="seconds",
+    about="How long an API server may be silent in the middle of an answer.",
+)
+SCAN_LEASE = env.integer(
+    "CREDBOARD_SCAN_LEASE",
+    120,
+    minimum=2,
+    maximum=3_600,
+    unit="seconds",
+    about="How long a scanning worker may be silent before another one takes its cluster over. Longer than an API "
+    "server may take to answer, all three tries counted, or a slow scan is taken over while it works.",
+)
+POLICY = env.policy(
+    "CREDBOARD_POLICY_FILE",
+    about="What operators require, count otherwise and ignore: see policy.md. A mistake in it stops every process at "
+    "its start.",
+)
+REDELIVER_AFTER = env.integer(
+    "CREDBOARD_REDELIVER_AFTER",
+    3_600,
+    minimum=2,
+    maximum=86_400,
+    unit="seconds",
+    about="When the broker gives a task that nobody acknowledged to another worker. Longer than any task may take "
+    "(1800 seconds), or a task that is still running is run a second time.",
+)
+
+env.section("What is kept, and for how long")
+# `manage.py prune` and a task of every night delete what is older (dashboard/retention.py).
+SCAN_RETENTION = env.integer(
+    "CREDBOARD_SCAN_RETENTION_DAYS",
+    14,
+    minimum=1,
+    maximum=3_650,
+    unit="days",
+    about="How long scans are kept. The first one and the last good one of each cluster stay.",
+)
+HISTORY_RETENTION = env.integer(
+    "CREDBOARD_HISTORY_RETENTION_DAYS",
+    90,
+    minimum=15,
+    maximum=3_650,
+    unit="days",
+    about="How long resolved findings, changes of cells and acknowledgements that ended are kept: reports and the "
+    "history of a cell are made of them, a report of two weeks at most. What is open stays.",
+)
+GONE_RETENTION = env.integer(
+    "CREDBOARD_GONE_RETENTION_DAYS",
+    30,
+    minimum=1,
+    maximum=3_650,
+    unit="days",
+    about="How long a Namespace is remembered, with its history, after its cluster no longer has it.",
+)
+AUDIT_RETENTION = env.integer(
+    "CREDBOARD_AUDIT_RETENTION_DAYS",
+    730,
+    minimum=1,
+    maximum=36_500,
+    unit="days",
+    about="How long it is kept who changed what. Two years, since such questions are asked late.",
+)
+OUTBOX_RETENTION = env.integer(
+    "CREDBOARD_OUTBOX_RETENTION_DAYS",
+    90,
+    minimum=1,
+    maximum=3_650,
+    unit="days",
+    about="How long mails and alerts that were sent, or given up, are kept. What still is to be sent stays.",
+)
+env.section("Alerts")
+ALERT_SCHEMAS = frozenset(
+    env.words(
+        "CREDBOARD_ALERT_SCHEMAS",
+        about="Services that alert routes may use, by what their Apprise address begins with (slack, mailto, json …), "
+        "in place of the well-known ones. What acts on this machine (syslog, dbus, desktops) is never allowed.",
+    )
+)
+ALERT_TIMEOUT = env.integer(
+    "CREDBOARD_ALERT_TIMEOUT",
+    10,
+    minimum=1,
+    maximum=20,
+    unit="seconds",
+    about="How long a service that gets an alert may take to answer before the try counts as failed.",
+)
+
+env.section("Work in the background")
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -184,14 +369,45 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": DISPATCH_INTERVAL},
     },
 }
+CELERY_BEAT_SCHEDULER = "dashboard.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 
+env.section("Logs and metrics")
+LOG_LEVEL = env.choice(
+    "CREDBOARD_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"), about="The least grave lines that are logged."
+)
+LOG_FORMAT = env.choice(
+    "CREDBOARD_LOG_FORMAT",
+    "line",
+    ("line", "json"),
+    about="`line` for people; `json` for collectors of logs: an object a line, with the ids of request, task and scan.",
+)
+LOG_REQUESTS = env.boolean(
+    "CREDBOARD_LOG_REQUESTS",
+    False,
+    about="A line for each request: method, path, status and milliseconds. Never with what follows the question mark, "
+    "nor with the secret part of addresses that open without sign-in.",
+)
+METRICS_TOKEN = env.secret(
+    "CREDBOARD_METRICS_TOKEN",
+    shown="none: only operators who are signed in may read /metrics",
+    about="What Prometheus sends as bearer token to read /metrics, which names Namespaces: see metrics.md.",
+)
+METRICS_MAX_SERIES = env.integer(
+    "CREDBOARD_METRICS_MAX_SERIES",
+    5_000,
+    minimum=0,
+    maximum=100_000,
+    unit="series",
+    about="The most series of each metric that has one for each Namespace or cell, worst first; what is left out is "
+    "counted in credboard_metrics_truncated.",
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.text("CREDBOARD_LOG_LEVEL", "INFO").upper()},
+    "formatters": {"line": {"()": "dashboard.logs.LineFormatter"}, "json": {"()": "dashboard.logs.JsonFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "celery.beat": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
@@ -200,5 +416,3 @@ LOGGING = {
         "urllib3": {"level": "ERROR"},  # its retry warnings quote URLs; errors reach the log translated
     },
 }
-if LOGGING["root"]["level"] not in ("DEBUG", "INFO", "WARNING", "ERROR"):  # type: ignore[index]
-    raise ImproperlyConfigured("CREDBOARD_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR")

@@ -33,6 +33,7 @@ from scanner.collecting import fewer_collections
 from scanner.credential import Fingerprint
 from scanner.elsewhere import Elsewhere, Place
 from scanner.label_selector import InvalidSelector, parse_label_selector
+from scanner.log_context import about
 from scanner.models import Cluster, Namespace, Scan, refresh_statistics
 from scanner.recording import NAME_LIMIT, close_namespace, mark_gone, record
 from scanner.storable import storable_text
@@ -124,7 +125,7 @@ def scan_cluster(cluster: Cluster) -> Scan | None:
         silent_since = started_at - timedelta(seconds=settings.SCAN_LEASE)
         Scan.objects.interrupt(cluster, now=started_at, silent_since=silent_since)
         scan.save()
-        with _failing(scan), fewer_collections(), connect(cluster) as connection:
+        with about("scan_id", scan.pk), _failing(scan), fewer_collections(), connect(cluster) as connection:
             try:
                 _scan_wide(scan, connection)
             except api.ClusterWideForbidden as refusal:
@@ -276,7 +277,7 @@ def scan_namespace(namespace: Namespace) -> Scan:
     cluster, started_at = namespace.cluster, timezone.now()
     scan = Scan.objects.create(cluster=cluster, namespace=namespace.name, started_at=started_at, namespaces_total=1)
     try:
-        with _failing(scan), connect(cluster) as connection:
+        with about("scan_id", scan.pk), _failing(scan), connect(cluster) as connection:
             try:
                 objects: list[raw.NamespaceObjects] = [connection.namespace(namespace.name)]
             except api.NotFound:

@@ -42,7 +42,7 @@ def test_outside_of_a_deployment_nothing_is_warned_of() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("CREDBOARD_LOG_LEVEL", "loud", "CREDBOARD_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"),
+        ("CREDBOARD_LOG_LEVEL", "loud", "CREDBOARD_LOG_LEVEL='loud' must be one of DEBUG, INFO, WARNING, ERROR"),
         ("CREDBOARD_SCAN_INTERVAL", "1", "CREDBOARD_SCAN_INTERVAL=1 is not between 5 and 86400"),
         ("CREDBOARD_HTTPS", "perhaps", "CREDBOARD_HTTPS='perhaps' is not a boolean"),
         ("CREDBOARD_TRUSTED_PROXIES", "mesh", "CREDBOARD_TRUSTED_PROXIES: 'mesh' is not an IP range"),
