@@ -1,0 +1,1 @@
+"""Mails: how they look (`rendering`), what is around them (`message`), and how they reach the server (`delivery`)."""
