@@ -1,6 +1,16 @@
 """What people bring: sign-ins, and what they asked to be told, when and how. One file for each thing."""
 
 from dashboard.models.acknowledgement import Acknowledgement, AcknowledgementQuerySet
+from dashboard.models.alert import (
+    AlertItem,
+    AlertMessage,
+    AlertMessageQuerySet,
+    AlertPlan,
+    AlertRoute,
+    AlertRouteQuerySet,
+    PlannedTransition,
+    ToldCell,
+)
 from dashboard.models.api_key import (
     DEFAULT_LIFE,
     KEY_MARK,
@@ -11,6 +21,7 @@ from dashboard.models.api_key import (
 from dashboard.models.calendar_feed import CalendarFeed, CalendarFeedQuerySet
 from dashboard.models.mail import Mail, MailQuerySet
 from dashboard.models.sign_in import FAILURE_WINDOW, MOST_FAILURES, FailedSignIn, OneTimePassword
+from dashboard.models.subscription import Subscription, SubscriptionQuerySet
 
 __all__ = [
     "DEFAULT_LIFE",
@@ -20,6 +31,12 @@ __all__ = [
     "MOST_FAILURES",
     "Acknowledgement",
     "AcknowledgementQuerySet",
+    "AlertItem",
+    "AlertMessage",
+    "AlertMessageQuerySet",
+    "AlertPlan",
+    "AlertRoute",
+    "AlertRouteQuerySet",
     "ApiKey",
     "ApiKeyQuerySet",
     "CalendarFeed",
@@ -28,4 +45,8 @@ __all__ = [
     "Mail",
     "MailQuerySet",
     "OneTimePassword",
+    "PlannedTransition",
+    "Subscription",
+    "SubscriptionQuerySet",
+    "ToldCell",
 ]

@@ -1,0 +1,36 @@
+"""What things are called in messages, and where their pages are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import tzinfo
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from dashboard.alerting.wording import Names
+from scanner.models import Cluster
+
+
+def naming(namespaces: Mapping[int, str], *, zone: tzinfo) -> Names:
+    """Names for messages to a reader in `zone`; `namespaces` are those that they may speak of, by pk."""
+    clusters = dict(Cluster.objects.values_list("pk", "name"))
+    return Names(namespaces=namespaces, clusters=clusters, zone=zone, link=_Links(namespaces, clusters))
+
+
+class _Links:
+    """Addresses of pages. "" while nobody has said under which address people reach Credboard (CREDBOARD_URL)."""
+
+    def __init__(self, namespaces: Mapping[int, str], clusters: Mapping[int, str]) -> None:
+        self._base = str(getattr(settings, "PUBLIC_URL", "") or "").rstrip("/")
+        self._namespaces, self._clusters = namespaces, clusters
+
+    def __call__(self, cluster: int, credential: str, reason: str, namespace: int | None) -> str:
+        if not self._base:
+            return ""
+        name = self._clusters[cluster]
+        if namespace is not None:
+            return self._base + reverse("cell", args=[name, self._namespaces[namespace], credential])
+        query = {"cluster": name, "credential": credential, "reason": reason}
+        return f"{self._base}{reverse('matrix')}?{urlencode({key: value for key, value in query.items() if value})}"
