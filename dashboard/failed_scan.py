@@ -29,6 +29,9 @@ def failed_scan(namespace: Namespace, user: Any) -> FailedScan | None:
         return None
     if is_operator(user):
         return FailedScan(finished_at=scan.finished_at, words=scan.error, remedy=scan.remedy)
-    is_ours = scan.error_kind == BadConfiguration.__name__
-    words = NOT_CONFIGURED if is_ours else without_addresses(scan.error)
-    return FailedScan(finished_at=scan.finished_at, words=words, remedy="")
+    return FailedScan(finished_at=scan.finished_at, words=words_of(scan), remedy="")
+
+
+def words_of(scan: Scan) -> str:
+    """Why `scan` of one Namespace failed, as its owners may know."""
+    return NOT_CONFIGURED if scan.error_kind == BadConfiguration.__name__ else without_addresses(scan.error)

@@ -134,7 +134,15 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
         return self.filter(name__in=names)
 
     def of_clusters(self, clusters: Iterable[int]) -> NamespaceQuerySet:
-        return self.filter(cluster__in=clusters)
+        return self.filter(cluster__in=list(clusters))
+
+    def in_cluster(self, cluster: str, name: str) -> Namespace | None:
+        """The one called `name` in the cluster called `cluster`, with its cluster and owners."""
+        return self.filter(cluster__name=cluster, name=name).select_related("cluster").with_owners().first()
+
+    def with_owners(self) -> NamespaceQuerySet:
+        """With the owners of all in one more query."""
+        return self.prefetch_related("owners")
 
     def needing(self, credential: str) -> NamespaceQuerySet:
         return self.filter(pk__in=Cell.objects.filter(credential__slug=credential).values("namespace"))
