@@ -6,7 +6,7 @@ up in the Pod's namespace, a missing one is skipped, one of another type is igno
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
@@ -138,7 +138,11 @@ class Coverage:
     @cached_property
     def uses(self) -> tuple[ImageUse, ...]:
         """The image uses of all Pods that are not finished."""
-        return tuple(use for pod in self.snapshot.pods if not pod.is_finished for use in self._uses_of(pod))
+        uses: list[ImageUse] = []
+        for pod in self.snapshot.pods:
+            if not pod.is_finished:
+                self._add_uses(uses, pod)
+        return tuple(uses)
 
     @cached_property
     def failing(self) -> tuple[ImageUse, ...]:
@@ -197,15 +201,28 @@ class Coverage:
     def _readable(self) -> tuple[str, ...]:
         return tuple(sorted(s.name for s in self.snapshot.secrets.values() if s.is_pull_secret and not s.malformed))
 
-    def _uses_of(self, pod: Pod) -> Iterator[ImageUse]:
+    def _add_uses(self, uses: list[ImageUse], pod: Pod) -> None:
         named = pod.image_pull_secrets
         pull_secrets, tried = self._keyring(named)
         for container in pod.containers:
-            image, credential = _image(container.image)
-            matches = tried.for_image(container.image) if named and image else ()
-            if container.waiting_reason in PULL_REASONS:
+            image: Image | None = None
+            credential = ""
+            matches: tuple[Covering, ...] = ()
+            try:
+                image = parse_image(container.image)
+            except InvalidImage:
+                pass
+            else:
+                credential = _column(image.registry)
+                if named:
+                    matches = tried.for_image(image.name)
+            failure: PullFailure | None = None
+            told, failed_at, awaits_retry = "", None, False
+            if container.waiting_reason and container.waiting_reason in PULL_REASONS:
                 failure, told, failed_at = _failure(pod, container)
-                yield ImageUse(
+                awaits_retry = self._awaits_retry(failure, failed_at, pull_secrets, matches)
+            uses.append(
+                ImageUse(
                     pod=pod,
                     container=container,
                     image=image,
@@ -215,17 +232,9 @@ class Coverage:
                     failure=failure,
                     told=told,
                     failed_at=failed_at,
-                    awaits_retry=self._awaits_retry(failure, failed_at, pull_secrets, matches),
+                    awaits_retry=awaits_retry,
                 )
-            else:
-                yield ImageUse(
-                    pod=pod,
-                    container=container,
-                    image=image,
-                    credential=credential,
-                    pull_secrets=pull_secrets,
-                    matches=matches,
-                )
+            )
 
     def _keyring(self, names: tuple[str, ...]) -> tuple[PullSecrets, _Tried]:
         known = self._keyrings.get(names)
@@ -249,7 +258,7 @@ class Coverage:
                     for e in s.entries
                 ]
             )
-            known = self._keyrings[names] = (pull_secrets, _tried(entries))
+            known = self._keyrings[names] = (pull_secrets, _Tried(entries))
         return known
 
     def _awaits_retry(
@@ -282,52 +291,60 @@ _Entry = tuple[str, str | None, str, bool]
 
 
 class _Tried:
-    """What would be tried for images by Pods that name Secrets with certain entries."""
+    """What would be tried for images by Pods that name Secrets with certain entries. Equal answers are one object."""
 
-    __slots__ = ("_entries", "_keyring", "_known")
+    __slots__ = ("_entries", "_keys", "_known", "_made")
 
     def __init__(self, entries: tuple[_Entry, ...]) -> None:
         self._entries = entries
-        # The keyring gives back the number it is given with an entry: here that of the entry, to find it again.
-        self._keyring = Keyring.from_entries(
-            (number, Entry(key or "", key, user, "")) for number, (_, key, user, _) in enumerate(entries)
-        )
+        self._keys = _keys(tuple([key for _, key, _, _ in entries]))
         self._known: dict[str, tuple[Covering, ...]] = {}
+        self._made: dict[tuple[int, ...], tuple[Covering, ...]] = {}
 
     def for_image(self, image: str) -> tuple[Covering, ...]:
         found = self._known.get(image)
         if found is None:
-            matches = [(match.key, self._entries[match.secret_index]) for match in self._keyring.lookup(image)]
-            found = tuple(
-                [
-                    Covering(secret=secret, key=key, username=username, has_password=has_password)
-                    for key, (secret, _, username, has_password) in matches
-                ]
-            )
+            numbers = self._keys.matching(image)
+            found = self._made.get(numbers)
+            if found is None:
+                found = self._made[numbers] = tuple([self._covering(number) for number in numbers])
+            self._known[image] = found
+        return found
+
+    def _covering(self, number: int) -> Covering:
+        secret, key, username, has_password = self._entries[number]
+        return Covering(secret=secret, key=key or "", username=username, has_password=has_password)
+
+
+class _Keys:
+    """Which of some keys cover an image, by their numbers, in the order in which the kubelet tries them."""
+
+    __slots__ = ("_keyring", "_known")
+
+    def __init__(self, keys: tuple[str | None, ...]) -> None:
+        # The keyring gives back the number it is given with an entry.
+        self._keyring = Keyring.from_entries((number, Entry(key or "", key, "", "")) for number, key in enumerate(keys))
+        self._known: dict[str, tuple[int, ...]] = {}
+
+    def matching(self, image: str) -> tuple[int, ...]:
+        found = self._known.get(image)
+        if found is None:
+            found = tuple([match.secret_index for match in self._keyring.lookup(image)])
             if len(self._known) < 256 and len(image) <= 1024:
                 self._known[image] = found
         return found
 
 
-# The namespaces of a cluster name the same Secrets for the same registries, so what one has worked out serves the next.
-# What is remembered are names, keys and user names.
+# The namespaces of a cluster have pull Secrets for the same registries, most with a login of their own: so what is
+# worked out of the keys alone serves the next.
 @lru_cache(maxsize=512)
-def _tried(entries: tuple[_Entry, ...]) -> _Tried:
-    return _Tried(entries)
+def _keys(keys: tuple[str | None, ...]) -> _Keys:
+    return _Keys(keys)
 
 
-# Images repeat over the Pods of a cluster; a reference too long to be one is not worth remembering.
-@lru_cache(maxsize=16_384)
-def _image_and_column(reference: str) -> tuple[Image | None, str]:
-    try:
-        image = parse_image(reference)
-    except InvalidImage:
-        return None, ""
-    return image, column("registry", image.registry) if image.registry else ""
-
-
-def _image(reference: str) -> tuple[Image | None, str]:
-    return _image_and_column(reference) if len(reference) <= 1024 else _image_and_column.__wrapped__(reference)
+@lru_cache(maxsize=4096)
+def _column(registry: str) -> str:
+    return column("registry", registry) if registry else ""
 
 
 # Reading a message takes a millisecond; it is the same for all replicas and, while a Pod fails, at every scan.

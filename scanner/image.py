@@ -30,6 +30,7 @@ _DIGEST: Final = r"[A-Za-z][A-Za-z0-9]*+(?:[-_+.][A-Za-z][A-Za-z0-9]*+)*+:[0-9a-
 _REFERENCE: Final = re.compile(
     rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_COMPONENT}(?:/{_COMPONENT})*+)(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?"
 )
+_JUST_TAG: Final = re.compile(_TAG)
 _IMAGE_ID: Final = re.compile(r"[a-f0-9]{64}")
 _DIGEST_ALGORITHM: Final = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*")
 _LOWER_HEX: Final = re.compile(r"[a-f0-9]+")
@@ -75,6 +76,12 @@ def parse_image(reference: str) -> Image:
     """
     if len(reference) > _LONGEST_CACHED:
         return _parse(reference)
+    # A cluster has far more tags than repositories. Which tag of the grammar it is changes no other part, so what is
+    # remembered is the reference with the same one for all.
+    named, colon, tag = reference.rpartition(":")
+    if colon and "@" not in named and _JUST_TAG.fullmatch(tag):
+        image = _parse_cached(f"{named}:tag")
+        return Image(image.registry, image.repository, tag, None)
     return _parse_cached(reference)
 
 
