@@ -17,10 +17,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import IntegrityError, models, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from dashboard.identity import is_operator
+from dashboard.models.subscription import Subscription
 
 #: How long a claimed mail is left alone. Longer than a task that sends may run (`dashboard.tasks.dispatch_mails`).
 LEASE: Final = timedelta(minutes=10)
@@ -41,6 +42,7 @@ class MailQuerySet(models.QuerySet["Mail"]):
         html: str,
         text: str,
         headers: Mapping[str, str],
+        subscription: Subscription | None = None,
     ) -> Mail | None:
         """The new mail, to be sent as soon as can be; None when there is one with this `key` already.
 
@@ -56,6 +58,7 @@ class MailQuerySet(models.QuerySet["Mail"]):
             html=storable(html),
             text=storable(text),
             headers=dict(headers),
+            subscription=subscription,
             created_at=now,
             queued_at=now,
             next_try_at=now,
@@ -98,18 +101,18 @@ class MailQuerySet(models.QuerySet["Mail"]):
         old = self.filter(state=Mail.State.QUEUED, queued_at__lt=now - TOO_OLD)
         return old.update(state=Mail.State.FAILED, next_try_at=None, settled_at=now)
 
-    def prune(self, *, before: datetime) -> int:
-        """Delete what was settled before `before`, a bounded number at a time; how many rows that were."""
-        old = self.filter(settled_at__lt=before).order_by("settled_at").values_list("pk", flat=True)[:500]
-        return self.filter(pk__in=list(old)).delete()[0]
+    def settled(self, *, before: datetime) -> MailQuerySet:
+        """Those about which nothing was done since `before`: sent, given up, or in doubt."""
+        return self.filter(settled_at__lt=before)
 
     def visible_to(self, user: Any) -> MailQuerySet:
-        """All for operators; for others what was sent to their own address."""
+        """All for operators; for others what is for their own address or subscription."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
         if is_operator(user):
             return self.all()
-        return self.filter(to__iexact=user.email) if user.email else self.none()
+        own = Q(subscription__user=user)
+        return self.filter(own | Q(to__iexact=user.email) if user.email else own)
 
 
 class Mail(models.Model):
@@ -131,6 +134,7 @@ class Mail(models.Model):
     html = models.TextField(blank=True)
     text = models.TextField()
     headers = models.JSONField(default=dict)
+    subscription = models.ForeignKey(Subscription, on_delete=models.SET_NULL, null=True, related_name="mails")
     state = models.CharField(max_length=10, default=State.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
@@ -226,8 +230,9 @@ class Mail(models.Model):
             if expected == Mail.State.SENDING
             else {"handed_over_at": self.handed_over_at}
         )
-        if Mail.objects.filter(pk=self.pk, state=expected, **whose).update(**values) != 1:
-            return False
+        with transaction.atomic(durable=True):  # committed when this returns: what follows cannot be taken back
+            if Mail.objects.filter(pk=self.pk, state=expected, **whose).update(**values) != 1:
+                return False
         for name, value in values.items():
             setattr(self, name, value)
         return True
