@@ -132,7 +132,7 @@ class AlertRoute(models.Model):
     def _note(self, **fields: Any) -> None:
         for name, value in fields.items():
             setattr(self, name, value)
-        self.save(update_fields=list(fields))
+        AlertRoute.objects.filter(pk=self.pk).update(**fields)  # which may be deleted by now
 
     def try_now(self) -> None:
         """Let the next round of deliveries try at once."""
@@ -169,9 +169,7 @@ class ToldCell(models.Model):
 
     @property
     def told(self) -> Told:
-        return Told(
-            status=self.status, reason=self.reason, changed_at=self.changed_at, is_flapping=self.is_flapping
-        )
+        return Told(status=self.status, reason=self.reason, changed_at=self.changed_at, is_flapping=self.is_flapping)
 
 
 class AlertMessageQuerySet(models.QuerySet["AlertMessage"]):
@@ -194,10 +192,10 @@ class AlertMessageQuerySet(models.QuerySet["AlertMessage"]):
         """Newest first; without those of which everything was known by the time they were due."""
         return self.exclude(state=AlertMessage.State.COLLECTING).select_related("route").order_by("-sealed_at", "-pk")
 
-    def prune(self, *, now: datetime) -> None:
-        """Forget what was sent or given up long ago."""
-        done = self.filter(state__in=[AlertMessage.State.SENT, AlertMessage.State.GIVEN_UP])
-        done.filter(sealed_at__lt=now - AlertMessage.KEPT).delete()
+    def prune(self, *, before: datetime) -> int:
+        """Forget what was sent or given up `before`; how many messages that were."""
+        done = self.filter(state__in=[AlertMessage.State.SENT, AlertMessage.State.GIVEN_UP], sealed_at__lt=before)
+        return done.delete()[1].get("dashboard.AlertMessage", 0)
 
 
 class AlertMessage(models.Model):
@@ -218,7 +216,6 @@ class AlertMessage(models.Model):
     STUBBORN: Final = 5
     #: What could not be sent for so long is no news any more.
     TOO_OLD: Final = timedelta(hours=24)
-    KEPT: Final = timedelta(days=30)
 
     route = models.ForeignKey(AlertRoute, on_delete=models.CASCADE, related_name="messages")
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -263,7 +260,7 @@ class AlertMessage(models.Model):
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():
             setattr(self, name, value)
-        self.save(update_fields=list(fields))
+        AlertMessage.objects.filter(pk=self.pk).update(**fields)  # whose route may be deleted by now
 
     @property
     def status_shown(self) -> str:
