@@ -217,9 +217,9 @@ def run_checks(context: Context, checks: Iterable[Check] | None = None, *, stric
     counted as unasked: not seen is not fine."""
     found: list[Result] = []
     unasked: dict[str, str] = {}
-    unreadable = context.snapshot.unreadable
-    for one in all_checks().values() if checks is None else checks:
-        if not context.is_asked(one):
+    unreadable, exemptions = context.snapshot.unreadable, context.policy.exemptions
+    for one in _wanted(context.policy, all_checks().values() if checks is None else checks):
+        if exemptions and not context.is_asked(one):
             continue
         if unreadable and (missing := one.needs & unreadable.keys()):
             resource = min(missing)
@@ -239,6 +239,13 @@ def run_checks(context: Context, checks: Iterable[Check] | None = None, *, stric
             unasked[one.code] = f"{resource}: {unreadable[resource]}"
         found += [_result(one.code, problem, context.policy) for problem in problems]
     return Results(found=tuple(found), unasked=MappingProxyType(unasked))
+
+
+def _wanted(policy: Policy, checks: Iterable[Check]) -> list[Check]:
+    """Those of `checks` that `policy` wants to be asked anywhere at all."""
+    return [
+        one for one in checks if one.code not in policy.ignored and (not one.on_request or one.code in policy.enabled)
+    ]
 
 
 def _result(code: str, problem: Problem, policy: Policy) -> Result:

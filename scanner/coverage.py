@@ -86,7 +86,10 @@ class ImageUse:
     @property
     def login(self) -> Covering | None:
         """The first entry of `matches` that logs in."""
-        return next((match for match in self.matches if match.logs_in), None)
+        for match in self.matches:
+            if match.logs_in:
+                return match
+        return None
 
     @property
     def was_anonymous(self) -> bool:

@@ -52,11 +52,16 @@ def lacks(context: Context, *, absent: bool) -> Iterator[tuple[str, Lack]]:
     """By name, the Secrets that are not here (`absent`), or those that are here without a key that a Pod needs."""
     found: dict[str, Lack] = {}
     snapshot = context.snapshot
+    secrets = snapshot.secrets
     for pod in snapshot.pods:
         if not pod.references or pod.is_finished:
             continue
         for reference in pod.references:
-            if (reference.secret not in snapshot.secrets) is absent and lacking(snapshot, reference):
+            # Nearly all that a cluster refers to is there, so that is asked first, and without a call.
+            secret = secrets.get(reference.secret)
+            if secret is not None and (absent or reference.key is None or reference.key in secret.keys):
+                continue
+            if (secret is None) is absent and lacking(snapshot, reference):
                 lack = found.setdefault(reference.secret, Lack(is_absent=absent))
                 lack.pods[pod.name] = lack.pods.get(pod.name, False) or _waits(pod, reference)
                 lack.where[f"{_PLACES[reference.via]} {reference.where}"] = None

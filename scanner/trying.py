@@ -40,13 +40,13 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """A list of pull Secrets and what is tried with it for `column`'s images; `use` None: no Pod does so now."""
+    """A list of pull Secrets and what is tried with it for `column`'s images, by `uses`; none: no Pod does so now."""
 
     names: tuple[str, ...]
     column: str
     attempts: tuple[Attempt, ...]
     hidden: tuple[Covering, ...]
-    use: ImageUse | None = None
+    uses: tuple[ImageUse, ...] = ()
 
     @property
     def alive(self) -> Attempt | None:
@@ -61,20 +61,26 @@ def attempts(context: Context, matches: tuple[Covering, ...]) -> tuple[Attempt, 
 
 
 def situations(context: Context) -> Iterator[Situation]:
-    """Every image use with something to try, and what ServiceAccounts list that no Pod has now."""
+    """All image uses with something to try, those together that try the same, and what ServiceAccounts list that no Pod
+    has now."""
     refused = _refused(context)
     in_use = set[tuple[str, ...]]()
+    # `Coverage` makes one object of equal matches.
+    alike: dict[tuple[tuple[str, ...], str, int], list[ImageUse]] = {}
     for use in context.coverage.uses:
-        in_use.add(use.pull_secrets.named)
+        named = use.pull_secrets.named
+        in_use.add(named)
         if use.matches and use.image:
-            yield _situation(context, use.pull_secrets.named, use.image.registry, use.matches, refused=refused, use=use)
+            alike.setdefault((named, use.image.registry, id(use.matches)), []).append(use)
+    for (named, registry, _), uses in alike.items():
+        yield _situation(context, named, registry, uses[0].matches, refused=refused, uses=tuple(uses))
     for names in dict.fromkeys(account.image_pull_secrets for account in context.snapshot.service_accounts.values()):
         if names in in_use:
             continue
         keys = dict.fromkeys(entry.key for name in names for entry in _entries(context, name) if entry.key)
         for registry in dict.fromkeys(registry_of_key(key) for key in keys if "*" not in key and "[" not in key):
             if matches := context.coverage.tried(names, f"{registry}/any/any"):
-                yield _situation(context, names, registry, matches, refused=refused, use=None)
+                yield _situation(context, names, registry, matches, refused=refused)
 
 
 def spared(context: Context) -> frozenset[tuple[str, str]]:
@@ -83,7 +89,7 @@ def spared(context: Context) -> frozenset[tuple[str, str]]:
         return frozenset()
     found: dict[tuple[str, str], bool] = {}
     for situation in situations(context):
-        is_refused = situation.use is not None and situation.use.is_refused
+        is_refused = any(use.is_refused for use in situation.uses)
         is_saved = not is_refused and situation.alive is not None
         for attempt in situation.attempts:
             if attempt.is_expired:
@@ -108,9 +114,13 @@ def hidden_logins(context: Context, names: tuple[str, ...], matches: tuple[Cover
 
 def parsed_of(context: Context, match: Covering) -> ParsedCredential | None:
     """What the Secret's own text says of the credential at `match`."""
-    secret = context.snapshot.secrets[match.secret]
-    found = [one for one in secret.credentials if one.part == match.key]
-    return next((one for one in found if one.username == match.username), found[0] if found else None)
+    first: ParsedCredential | None = None
+    for one in context.snapshot.secrets[match.secret].credentials:
+        if one.part == match.key:
+            if one.username == match.username:
+                return one
+            first = first or one
+    return first
 
 
 def _situation(
@@ -120,14 +130,14 @@ def _situation(
     matches: tuple[Covering, ...],
     *,
     refused: frozenset[tuple[str, str]],
-    use: ImageUse | None,
+    uses: tuple[ImageUse, ...] = (),
 ) -> Situation:
     return Situation(
         names=names,
         column=column("registry", registry),
         attempts=tuple(_attempt(context, match, refused) for match in matches),
         hidden=hidden_logins(context, names, matches) if registry == DOCKER_HUB else (),
-        use=use,
+        uses=uses,
     )
 
 

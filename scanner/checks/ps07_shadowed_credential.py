@@ -35,8 +35,12 @@ def shadowed_credential(context: Context) -> Iterator[Problem]:
         shadow = _shadow(situation)
         if shadow is None:
             continue
+        # Where all that matched was tried and none works, nothing hides behind another.
+        uses = [use for use in situation.uses if shadow.is_hidden or not use.is_refused]
+        if situation.uses and not uses:
+            continue
         known = found.setdefault((shadow.first.covering.secret, situation.column), shadow)
-        if use := situation.use:
+        for use in uses:
             known.pods[use.pod.name] = None
             if known.is_hidden and use.is_refused:
                 known.failing[use.pod.name] = None
@@ -47,8 +51,6 @@ def shadowed_credential(context: Context) -> Iterator[Problem]:
 def _shadow(situation: Situation) -> _Shadow | None:
     if situation.hidden:
         return _Shadow(first=situation.attempts[0], second=situation.hidden[0], is_hidden=True)
-    if situation.use is not None and situation.use.is_refused:
-        return None  # all that matched were tried, and none works: nothing hides behind another
     alive = situation.alive
     dead = next((one for one in situation.attempts if one.covering.logs_in), None)
     if alive is None or dead is None or dead.covering == alive.covering or dead.is_alive:

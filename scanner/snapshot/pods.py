@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -64,18 +65,21 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 def _add_containers(
     containers: list[Container], role: Role, specs: list[raw.Container], statuses: list[raw.ContainerStatus] | None
 ) -> None:
-    by_name = {status.name: status for status in statuses or ()}
+    by_name = {status.name: status for status in statuses} if statuses else {}
     for spec in specs:
-        status = by_name.get(spec.name)
-        state = status.state if status else None
-        last = status.last_state if status else None
-        waiting = state.waiting if state else None
+        started, waiting = False, None
+        if (status := by_name.get(spec.name)) is not None:
+            if (state := status.state) is not None:
+                started = state.running is not None or state.terminated is not None
+                waiting = state.waiting
+            if not started and (last := status.last_state) is not None:
+                started = last.terminated is not None
         containers.append(
             Container(
                 name=spec.name,
                 role=role,
                 image=spec.image,
-                started=bool((state and (state.running or state.terminated)) or (last and last.terminated)),
+                started=started,
                 waiting_reason=waiting.reason if waiting else "",
                 message=waiting.message if waiting else "",
             )
@@ -86,17 +90,15 @@ def _references(spec: raw.PodSpec) -> tuple[SecretReference, ...]:
     found: list[SecretReference] = []
     for container in chain(spec.init_containers or (), spec.containers or (), spec.ephemeral_containers or ()):
         for variable in container.env or ():
-            selector = variable.value_from.secret_key_ref if variable.value_from else None
-            if selector and selector.name:
+            origin = variable.value_from
+            if origin is not None and (selector := origin.secret_key_ref) is not None and selector.name:
                 found.append(_reference(selector.name, selector.key, "env", container.name, selector.optional))
-        for origin in container.env_from or ():
-            if origin.secret_ref and origin.secret_ref.name:
-                source = origin.secret_ref
+        for whole in container.env_from or ():
+            if (source := whole.secret_ref) is not None and source.name:
                 found.append(_reference(source.name, None, "envFrom", container.name, source.optional))
     for volume in spec.volumes or ():
-        if volume.secret and volume.secret.secret_name:
-            for key in _keys(volume.secret.items):
-                mounted = volume.secret
+        if (mounted := volume.secret) is not None and mounted.secret_name:
+            for key in _keys(mounted.items):
                 found.append(_reference(mounted.secret_name, key, "volume", volume.name, mounted.optional))
         if volume.projected:
             for projection in volume.projected.sources or ():
@@ -111,5 +113,7 @@ def _keys(items: list[raw.KeyToPath] | None) -> list[str] | list[None]:
     return [item.key for item in items] if items else [None]
 
 
+# The same few names stand in all Pods of an application; the API server bounds each of them.
+@lru_cache(maxsize=8192)
 def _reference(secret: str, key: str | None, via: Via, where: str, optional: bool | None) -> SecretReference:
     return SecretReference(secret=secret, key=key, via=via, where=where, optional=bool(optional))
