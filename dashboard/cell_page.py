@@ -6,15 +6,22 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
+from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils import timezone
 
-from dashboard import creation, drawer
+from dashboard import creation, drawer, history
 from dashboard.matrix import ESSENTIAL, REPAIRABLE, REPLACEABLE, CellRow, kind_of, note
+from dashboard.models import Acknowledgement
 from scanner.check import Status, all_checks
-from scanner.models import Cell, Finding, Namespace, Scan
+from scanner.models import Cell, Finding, Namespace, Scan, Transition
 
 #: The account that reads the cluster where the README's commands were followed.
 READER_ACCOUNT: Final = "credboard:reader"
+
+
+#: Of the list of a Namespace's page.
+MOST_CHANGES: Final = 20
 
 
 class CellPage:
@@ -46,7 +53,11 @@ class CellPage:
             return "Not known any more"
         elsewhere = self.places[0][0] if self.places else ""
         return drawer.headline(
-            self.cell.status, self.cell.reason, elsewhere, cause=str(self.cell.details.get("cause", ""))
+            self.cell.status,
+            self.cell.reason,
+            elsewhere,
+            cause=str(self.cell.details.get("cause", "")),
+            code=str(self.cell.details.get("code", "")),
         )
 
     @property
@@ -60,8 +71,7 @@ class CellPage:
 
     @property
     def history_spoken(self) -> str:
-        bad = sum(day.status not in ("", Status.OK) for day in self.history)
-        return f"{bad} of the last {len(self.history)} days with a problem"
+        return history.spoken(self.days)
 
     @property
     def url(self) -> str:
@@ -72,14 +82,20 @@ class CellPage:
         return [owner.name for owner in self.namespace.owners.all()]
 
     @cached_property
-    def _all_findings(self) -> list[drawer.FindingRow]:
-        since = self.now - timedelta(days=drawer.HISTORY)
-        found = Finding.objects.of_credential(self.namespace, self.credential.slug).lately(since).worst_first()
+    def _open(self) -> list[drawer.FindingRow]:
+        found = Finding.objects.of_credential(self.namespace, self.credential.slug).open().worst_first()
         return [finding_row(finding) for finding in found]
 
     @cached_property
-    def _open(self) -> list[drawer.FindingRow]:
-        return [finding for finding in self._all_findings if finding.resolved_at is None]
+    def acknowledgement(self) -> Acknowledgement | None:
+        """The one in force, also while the cell is stale."""
+        found = Acknowledgement.objects.of_cell(self.namespace, self.credential.slug).in_force(self.now)
+        return found.first()
+
+    @property
+    def is_hurt(self) -> bool:
+        """True when there is something to acknowledge."""
+        return self.status != Status.OK
 
     @cached_property
     def findings(self) -> tuple[drawer.Explained, ...]:
@@ -112,9 +128,28 @@ class CellPage:
         return not self.places and drawer.elsewhere_count(self._open) > 0
 
     @cached_property
-    def history(self) -> tuple[drawer.Day, ...]:
-        looking_since = Scan.objects.first_started_of(self.namespace.cluster) if self._all_findings else None
-        return drawer.history(self._all_findings, looking_since=looking_since, now=self.now)
+    def changes(self) -> list[history.Change]:
+        """Those of the last 30 days, the newest first."""
+        since = self.now - timedelta(days=history.DAYS)
+        found = Transition.objects.of_cell(self.namespace, self.credential.slug).between(since, self.now)
+        return changes_of(found)
+
+    @cached_property
+    def days(self) -> tuple[history.Day, ...]:
+        told = history.segments(
+            self.changes,
+            state=history.State(self.cell.status, self.cell.reason),
+            state_since=self.cell.since,
+            looking_since=Scan.objects.first_started_of(self.namespace.cluster),
+            stale_since=self.namespace.scanned_at if self.is_stale else None,
+            now=self.now,
+        )
+        return history.days(told, now=self.now, zone=timezone.get_current_timezone())
+
+    @property
+    def has_history(self) -> bool:
+        """True once there was anything to tell of: thirty green days are not."""
+        return any(day.status not in ("", Status.OK) for day in self.days)
 
     @property
     def expiry_source(self) -> str:
@@ -170,15 +205,16 @@ class CellPage:
 
     @property
     def state_in_list(self) -> tuple[object, ...]:
-        return (self.credential.slug, self.status, self.cell.reason, self.cell.since, self.note)
+        told = self.acknowledgement
+        return (self.credential.slug, self.status, self.cell.reason, self.cell.since, self.note, told and told.pk)
 
     @property
     def state(self) -> tuple[object, ...]:
         """All that the page shows, for a poll to tell whether anything changed."""
-        cell = self.cell
+        cell, told = self.cell, self.acknowledgement
         return (
             self.status, cell.reason, cell.since, cell.expires_at, cell.secret, cell.pod_count, self.chain, self.pods,
-            self.findings, self.places,
+            self.findings, self.places, self.namespace.scanned_at, told and (told.pk, told.until), len(self.changes),
         )  # fmt: skip
 
 
@@ -209,10 +245,20 @@ class NamespacePage:
 
     @cached_property
     def cells(self) -> list[CellPage]:
-        found = list(Cell.objects.of_namespace(self.namespace))
-        for cell in found:
+        told = {one.credential: one for one in Acknowledgement.objects.of_namespace(self.namespace).in_force(self.now)}
+        pages = []
+        for cell in Cell.objects.of_namespace(self.namespace):
             cell.namespace = self.namespace
-        return [CellPage(cell, self._user, now=self.now) for cell in found]
+            page = CellPage(cell, self._user, now=self.now)
+            page.acknowledgement = told.get(cell.credential.slug)
+            pages.append(page)
+        return pages
+
+    @cached_property
+    def changes(self) -> list[history.Change]:
+        """The newest of the last 30 days."""
+        since = self.now - timedelta(days=history.DAYS)
+        return changes_of(Transition.objects.filter(namespace=self.namespace, at__gte=since), at_most=MOST_CHANGES)
 
     @cached_property
     def _rows(self) -> list[drawer.FindingRow]:
@@ -261,7 +307,22 @@ class NamespacePage:
 
     @property
     def state(self) -> tuple[object, ...]:
-        return (self.status, self.namespace.scanned_at, *(cell.state_in_list for cell in self.cells), self.findings)
+        cells = tuple(cell.state_in_list for cell in self.cells)
+        return (self.status, self.namespace.scanned_at, cells, self.findings, self.changes)
+
+
+def changes_of(transitions: QuerySet[Transition], *, at_most: int | None = None) -> list[history.Change]:
+    """The newest first."""
+    found = transitions.select_related("credential").order_by("-at", "-pk")[:at_most]
+    return [
+        history.Change(
+            at=one.at,
+            before=history.State(one.status_before, one.reason_before),
+            after=history.State(one.status_after, one.reason_after),
+            credential=one.credential.slug,
+        )
+        for one in found
+    ]
 
 
 def finding_row(finding: Finding) -> drawer.FindingRow:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from scanner.check import Check, Status, rank
 from scanner.pull_failure import Cause
 from scanner.snapshot import OWNER_ANNOTATION
 
-#: How long the history strip is, in days.
-HISTORY: Final = 30
 MAX_PODS: Final = 50
 
 #: Where an expiry date comes from, as people say it.
@@ -61,6 +59,13 @@ HEADLINES: Final[Mapping[str, str]] = {
     "unreachable": "Could not be asked",
 }
 
+
+#: What a check says better than the reason of its finding: a Secret that does not fit is not one that cannot be read.
+HEADLINES_OF_CHECKS: Final[Mapping[str, str]] = {
+    "CE03": "Certificate and key do not belong together",
+    "CE04": "The chain lacks an intermediate certificate",
+    "TK05": "The session token is missing",
+}
 
 #: Reasons whose headline needs the time that follows it: "Expired 4 d ago", "Expires in 3 d".
 ENDINGS: Final = frozenset({"expired", "expiring"})
@@ -125,21 +130,16 @@ class Explained:
     more: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
-    """`status` "" when Credboard did not look that day."""
-
-    day: date
-    status: str
-
-
-def headline(status: str, reason: str, elsewhere: str = "", cause: str = "") -> str:
+def headline(status: str, reason: str, elsewhere: str = "", cause: str = "", code: str = "") -> str:
     """What the drawer says first. `elsewhere`: another Namespace that has it, if the person may know.
 
     `cause`: why a pull fails (`pull_failure.Cause`), which tells an untrusted certificate from a silent registry.
+    `code`: of the check whose finding the reason is from.
     """
     if status == Status.OK:
         return "In order"
+    if reason == "malformed" and code in HEADLINES_OF_CHECKS:
+        return HEADLINES_OF_CHECKS[code]
     text = HEADLINES.get(reason, reason.replace("-", " ").capitalize())
     if elsewhere and reason in ("missing", "elsewhere"):
         return f"Missing here, exists in {elsewhere}"
@@ -240,24 +240,6 @@ def places(findings: Iterable[FindingRow]) -> tuple[tuple[str, str], ...]:
 
 def elsewhere_count(findings: Iterable[FindingRow]) -> int:
     return max((int(finding.details.get("elsewhere_count") or 0) for finding in findings), default=0)
-
-
-def history(findings: Iterable[FindingRow], *, looking_since: datetime | None, now: datetime) -> tuple[Day, ...]:
-    """The worst status of each of the last 30 days, oldest first; () when nothing was found in any of them."""
-    rows = list(findings)
-    if not rows or looking_since is None:
-        return ()
-    days = []
-    for back in range(HISTORY - 1, -1, -1):
-        day = (now - timedelta(days=back)).date()
-        hurt = [row.status for row in rows if _spans(row, day)]
-        status = "" if day < looking_since.date() else max(hurt, key=rank, default=str(Status.OK))
-        days.append(Day(day=day, status=status))
-    return tuple(days) if any(day.status not in ("", Status.OK) for day in days) else ()
-
-
-def _spans(row: FindingRow, day: date) -> bool:
-    return row.first_seen_at.date() <= day and (row.resolved_at is None or day <= row.resolved_at.date())
 
 
 def look_commands(*, namespace: str, secret: str, pods: Sequence[str], accounts: Sequence[str]) -> tuple[str, ...]:

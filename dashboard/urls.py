@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.contrib.auth.views import LogoutView
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
 
+from dashboard.api import app as api
 from dashboard.converters import CredentialConverter, NameConverter
-from dashboard.views import audit, cells, create, health, matrix, namespaces, people, settings
+from dashboard.views import acknowledge, audit, cells, create, health, machines, matrix, metrics, namespaces, people, settings
 
 register_converter(NameConverter, "name")
 register_converter(CredentialConverter, "credential")
@@ -18,6 +19,16 @@ urlpatterns = [
     path("n/<name:cluster>/<name:namespace>/scan/", matrix.scan_namespace, name="scan-namespace"),
     path("n/<name:cluster>/<name:namespace>/create/<credential:credential>/", create.create, name="create"),
     path("n/<name:cluster>/<name:namespace>/created/<credential:credential>/", create.created, name="created"),
+    path(
+        "n/<name:cluster>/<name:namespace>/acknowledge/<credential:credential>/",
+        acknowledge.acknowledge,
+        name="acknowledge",
+    ),
+    path(
+        "n/<name:cluster>/<name:namespace>/acknowledgement/end/<credential:credential>/",
+        acknowledge.acknowledgement_end,
+        name="acknowledgement-end",
+    ),
     path("audit/", audit.audit, name="audit"),
     path("settings/", settings.settings, name="settings"),
     path("sign-in/", people.SignIn.as_view(), name="login"),
@@ -26,6 +37,16 @@ urlpatterns = [
     path("account/password/", people.OwnPassword.as_view(), name="password"),
     path("account/password/changed/", people.password_changed, name="password_changed"),
     path("scan/<name:cluster>/", matrix.scan_now, name="scan-now"),
+    path("metrics", metrics.metrics, name="metrics"),
+    path("api/v1/docs", machines.reference, name="api-reference"),
+    path("api/v1/openapi.json", machines.openapi, name="api-openapi"),
+    path("api/v1/", include(api.urls())),
+    path("settings/api-keys/", machines.api_keys, name="api-keys"),
+    path("settings/api-keys/<int:pk>/revoke/", machines.revoke_key, name="api-key-revoke"),
+    path("settings/calendar/", machines.calendar_feeds, name="calendar-feeds"),
+    path("settings/calendar/<int:pk>/revoke/", machines.revoke_feed, name="calendar-feed-revoke"),
+    path("calendar/<str:token>.ics", machines.calendar, name="calendar"),
+    path("export/<slug:table>.csv", machines.export, name="export"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

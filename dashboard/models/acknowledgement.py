@@ -38,9 +38,22 @@ class AcknowledgementQuerySet(models.QuerySet["Acknowledgement"]):
         found = self.in_force(now).filter(namespace__in=namespaces)
         return set(found.values_list("namespace_id", "credential"))
 
+    def within(self, namespaces: NamespaceQuerySet) -> AcknowledgementQuerySet:
+        """Those of `namespaces`, with these."""
+        return self.filter(namespace__in=namespaces.order_by().values("pk")).select_related("namespace__cluster")
+
+    def of_credential(self, credential: str) -> AcknowledgementQuerySet:
+        return self.filter(credential=credential)
+
+    def keyed(self, pk: int) -> Acknowledgement | None:
+        return self.filter(pk=pk).first()
+
     def of_cell(self, namespace: Namespace, credential: str) -> AcknowledgementQuerySet:
         """Every one of the cell, the newest first."""
         return self.filter(namespace=namespace, credential=credential).order_by("-created_at", "-pk")
+
+    def of_namespace(self, namespace: Namespace) -> AcknowledgementQuerySet:
+        return self.filter(namespace=namespace)
 
     def visible_to(self, user: Any) -> AcknowledgementQuerySet:
         """Those of the Namespaces that `user` may see."""

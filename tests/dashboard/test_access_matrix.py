@@ -41,6 +41,8 @@ TABLE = {
     "scan-now": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 403, 403, 302), kwargs={"cluster": "prod-eu"}),
     "create": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 422, 422), kwargs=CELL),
     "created": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 200, 200), kwargs=CELL),
+    "acknowledge": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 422, 422), kwargs=CELL),
+    "acknowledgement-end": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 404, 302, 302), kwargs=CELL),
     "audit": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
     "settings": Row(get=(LOGIN, 302, 302, 302), post=(LOGIN, 405, 405, 405)),
     "login": Row(get=(200, 302, 302, 302), post=(200, 302, 302, 302)),
@@ -48,6 +50,7 @@ TABLE = {
     "logout": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 302, 302, 302)),
     "password": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 200, 200, 200)),
     "password_changed": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "metrics": Row(get=(401, 403, 403, 200), post=(405, 405, 405, 405)),
     "healthz": Row(get=(200, 200, 200, 200), post=(405, 405, 405, 405)),
     "readyz": Row(get=(200, 200, 200, 200), post=(405, 405, 405, 405)),
 }

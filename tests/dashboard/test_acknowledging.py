@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.test import Client
 from django.utils import timezone
 
 from dashboard.acknowledging import CannotAcknowledge, acknowledge, acknowledge_all, end
 from dashboard.models import Acknowledgement
+from dashboard.snoozing_form import AcknowledgeForm
 from scanner.models import AuditEntry, Cell, Cluster, Namespace
 from tests import factories
 
@@ -268,3 +271,115 @@ def test_a_namespace_is_settled_when_all_that_is_not_well_is_acknowledged(
 
     assert settled(now) == ["all"]
     assert settled(until) == []
+
+
+# The pages
+
+
+FORM = "/n/prod-eu/team-vision/acknowledge/registry/quay.io/"
+END = "/n/prod-eu/team-vision/acknowledgement/end/registry/quay.io/"
+CELL = "/n/prod-eu/team-vision/cells/registry/quay.io/"
+SENT = {"note": NOTE, "way": "acknowledge", "length": "7", "date": ""}
+
+
+@pytest.fixture
+def visitor(client: Client, ada: User, broker_up: None) -> Client:
+    client.force_login(ada)
+    return client
+
+
+def text(page: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+def test_a_link_in_a_mail_shows_the_form_and_changes_nothing(visitor: Client, namespace: Namespace) -> None:
+    page = visitor.get(FORM)
+
+    assert "Acknowledge quay.io" in text(page.content.decode())
+    assert not Acknowledgement.objects.exists()
+
+
+def test_the_form_writes_it_and_the_cell_tells_of_it(visitor: Client, namespace: Namespace) -> None:
+    response = visitor.post(FORM, SENT)
+
+    assert (response.status_code, response.headers["Location"]) == (302, CELL)
+    (made,) = Acknowledgement.objects.all()
+    page = text(visitor.get(CELL).content.decode())
+    assert f"Acknowledged until {made.until.day} {made.until:%B %Y} by ada {NOTE}" in page
+    assert "Missing here" in page
+    assert "End now" in page
+
+
+def test_the_drawer_gets_the_cell_back_and_the_matrix_is_told(visitor: Client, namespace: Namespace) -> None:
+    response = visitor.post(FORM, {**SENT, "way": "snooze"}, headers={"HX-Request": "true", "HX-Target": "cell"})
+
+    assert response.headers["HX-Trigger"] == '{"cell-changed": {}}'
+    assert response.content.decode().lstrip().startswith('<article id="cell"')
+    assert "Snoozed until" in text(response.content.decode())
+
+
+def test_ended_by_hand_the_cell_counts_again(visitor: Client, namespace: Namespace) -> None:
+    visitor.post(FORM, SENT)
+
+    assert visitor.post(END).headers["Location"] == CELL
+    assert visitor.post(END).headers["Location"] == CELL
+
+    assert "End now" not in visitor.get(CELL).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("change_", "words"),
+    [
+        ({"note": " "}, "Say why, so that others know"),
+        ({"note": "x" * 501}, "at most 500 characters"),
+        ({"length": "date"}, "Choose the day on whose evening it ends"),
+        ({"length": "date", "date": "2001-01-01"}, "The end lies in the past"),
+        ({"length": "date", "date": "2999-01-01"}, "more than a year ahead"),
+        ({"length": "date", "date": "soon"}, "Enter a valid date"),
+        ({"length": "5000"}, "not one of the available choices"),
+    ],
+)
+def test_bad_input_comes_back_with_an_error_and_what_was_typed(
+    visitor: Client, namespace: Namespace, change_: dict[str, str], words: str
+) -> None:
+    response = visitor.post(FORM, {**SENT, "note": "Half a reason", **change_})
+
+    assert response.status_code == 422
+    page = response.content.decode()
+    assert words in text(page)
+    assert "note" in change_ or 'value="Half a reason"' in page
+    assert not Acknowledgement.objects.exists()
+
+
+def test_a_date_that_is_not_asked_for_is_not_looked_at(now: datetime) -> None:
+    form = AcknowledgeForm({**SENT, "length": "1", "date": "soon"}, now=now)
+
+    assert form.is_valid()
+    assert form.cleaned_data["until"] == now + timedelta(days=1)
+
+
+def test_a_date_lasts_until_the_end_of_its_day(now: datetime) -> None:
+    form = AcknowledgeForm({**SENT, "length": "date", "date": f"{now + timedelta(days=2):%Y-%m-%d}"}, now=now)
+
+    assert form.is_valid()
+    assert timezone.localtime(form.cleaned_data["until"]).strftime("%H:%M:%S") == "23:59:59"
+
+
+def test_a_well_cell_is_told_apart_on_the_form(visitor: Client, cluster: Cluster) -> None:
+    factories.namespace(cluster, cells={QUAY: "ok covered"})
+
+    assert "nothing to acknowledge" in text(visitor.get(FORM).content.decode())
+
+
+def test_a_note_is_shown_as_text(visitor: Client, namespace: Namespace) -> None:
+    visitor.post(FORM, {**SENT, "note": "<script>alert(1)</script>"})
+
+    assert "<script>alert" not in visitor.get(CELL).content.decode()
+
+
+def test_the_page_of_the_namespace_marks_the_cell(visitor: Client, namespace: Namespace) -> None:
+    visitor.post(FORM, SENT)
+
+    assert re.search(
+        r'title="Acknowledged until [^"]+ by ada"', visitor.get("/n/prod-eu/team-vision/").content.decode()
+    )

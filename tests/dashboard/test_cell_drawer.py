@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from dashboard import drawer
 from scanner.check import all_checks
-from scanner.models import Cluster, Namespace, Scan
+from scanner.models import Cluster, Namespace
 from tests import factories
 
 QUAY = "registry/quay.io"
@@ -261,15 +261,33 @@ def test_an_unchanged_drawer_is_not_sent_again(ada: Client, namespace: Namespace
 
 
 @page_test
-def test_history_is_shown_once_something_was_found(ada: Client, cluster: Cluster, namespace: Namespace) -> None:
-    now = timezone.now()
-    Scan.objects.create(cluster=cluster, started_at=now - timedelta(days=60), state="done")
-    factories.cell(namespace, QUAY, "ok covered")
-    assert "Last 30 days" not in text(ada.get(URL))
+def test_an_open_drawer_follows_when_the_namespace_was_scanned(ada: Client, namespace: Namespace) -> None:
+    factories.cell(namespace, QUAY, "critical missing")
+    headers = {"HX-Request": "true", "HX-Target": "cell"}
+    (seen,) = re.findall(r'data-seen="(\w+)"', ada.get(URL, headers=headers).content.decode())
 
-    factories.finding(namespace, first_seen_at=now - timedelta(days=5), resolved_at=now - timedelta(days=3))
+    namespace.scanned_at = timezone.now()
+    namespace.save()
 
-    assert "Last 30 days" in text(ada.get(URL))
+    assert ada.get(URL, headers={**headers, "HX-PTag": seen}).status_code == 200
+
+
+@page_test
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("CE03", "Certificate and key do not belong together"),
+        ("CE04", "The chain lacks an intermediate certificate"),
+        ("TK05", "The session token is missing"),
+        ("PS02", "The Secret cannot be read"),
+    ],
+)
+def test_what_does_not_fit_is_told_from_what_cannot_be_read(
+    ada: Client, namespace: Namespace, code: str, words: str
+) -> None:
+    factories.cell(namespace, QUAY, {"status": "critical", "reason": "malformed", "details": {"code": code}})
+
+    assert words in text(ada.get(URL))
 
 
 def a_finding(**fields: Any) -> drawer.FindingRow:
@@ -285,26 +303,6 @@ def a_finding(**fields: Any) -> drawer.FindingRow:
         "details": {},
     }
     return drawer.FindingRow(**{**values, **fields})
-
-
-def test_each_day_of_the_history_has_its_worst_status() -> None:
-    resolved = NOW - timedelta(days=4)
-    rows = [a_finding(), a_finding(status="warning", first_seen_at=NOW - timedelta(days=5), resolved_at=resolved)]
-
-    days = drawer.history(rows, looking_since=NOW - timedelta(days=6), now=NOW)
-
-    assert len(days) == 30
-    assert [day.status for day in days[-8:]] == [
-        "", "ok", "warning", "warning", "ok", "critical", "critical", "critical",
-    ]  # fmt: skip
-    assert days[0].status == ""
-
-
-def test_a_history_without_problems_is_none() -> None:
-    old = a_finding(first_seen_at=NOW - timedelta(days=90), resolved_at=NOW - timedelta(days=60))
-
-    assert drawer.history([old], looking_since=NOW - timedelta(days=90), now=NOW) == ()
-    assert drawer.history([], looking_since=NOW, now=NOW) == ()
 
 
 def test_the_same_cause_is_told_once_and_before_what_pods_say() -> None:

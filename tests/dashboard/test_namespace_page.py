@@ -138,6 +138,6 @@ def test_the_price_of_the_page_does_not_grow_with_what_is_on_it(
         factories.cell(namespace, f"registry/r{number}.example.com", "critical missing")
         factories.finding(namespace, object=f"Secret/s{number}")
 
-    # Session and person; Namespace; owners; cells; findings; clusters; scans.
-    with django_assert_num_queries(9):
+    # Session and person; Namespace; owners; cells; acknowledgements; findings; changes; clusters; scans.
+    with django_assert_num_queries(11):
         ada.get(URL)
