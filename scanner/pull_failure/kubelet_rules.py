@@ -84,6 +84,7 @@ SANDBOX = (
     rule(
         Cause.NODE_STORAGE,
         r"no space left on device",
+        r"failed to (?:extract|mount|prepare|create prepare|get reader from content store)|error unpacking image",
         r"disk quota exceeded",
         r"read-only file system",
         r"input/output error",

@@ -67,8 +67,8 @@ NETWORK = (
     ),
     rule(
         Cause.CONN_BROKEN,
-        r"tls: (?:handshake failure|internal error|protocol version|no supported versions|server selected|"
-        r"unexpected message|decrypt|bad record|error decoding)",
+        r"tls: (?:handshake failure|internal error|protocol version|no supported versions|server (?:selected|chose)|"
+        r"(?:received )?unexpected|decrypt|bad record|error decoding)",
         r"remote error: tls",
         also=(Cause.TLS_UNTRUSTED, Cause.TLS_NAME),
     ),
@@ -125,10 +125,10 @@ NETWORK = (
         r"goaway",
         r"stream error|stream closed|received from peer",
         r"closed network connection|closed idle connection",
-        r"transport connection broken|malformed http|connection lost",
+        r"transport connection broken|malformed (?:http|chunked)|connection lost|connection error: [a-z]+_",
         r"forcibly closed|connection aborted|software caused connection abort",
         r"failed size validation|unexpected commit (?:digest|size)|short read|expected number of bytes",
-        r"filesystem layer verification failed|layer verification failed",
+        r"(?:layer|manifest|config) verification failed",
         r"invalid checksum|checksum mismatch|does not match digest|digest mismatch",
         r"http2: (?:client conn|server sent|frame|timeout)",
         r"unhandled content range|unable to discard to offset|failed to discard to offset",

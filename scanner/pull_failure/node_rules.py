@@ -11,6 +11,8 @@ from scanner.pull_failure.cause import Cause
 from scanner.pull_failure.rule import rule
 
 RUNTIME = (
+    # containerd's image verifiers, which are programs on the node.
+    rule(Cause.NODE_CONFIG, r"image verifier .{0,80}(?:blocked|returned error)", r"blocking pull of"),
     rule(
         Cause.NODE_CONFIG,
         r"unix .{0,120}\.sock",
@@ -20,9 +22,14 @@ RUNTIME = (
         r"failed to (?:load|decode|parse) .{0,40}hosts\.toml",
         r"(?:load|open|read|parse).{0,60}(?:x509 key ?pair|ca cert|cert file|client cert|key file|certs\.d|pem data)",
         r"loading registries configuration",
+        r"no (?:resolve|pull) hosts",
+        r"registry \S{1,300} is blocked in",
+        r"missing (?:client certificate|key) \S{1,300} for",
+        r"unable to (?:load|read) (?:ca )?cert|unable to initialize cert pool",
         r"loading .{0,40}policy\.json|open .{0,80}policy\.json",
         r"missing private key needed for decryption|failed to decrypt",
-        r"tls: (?:bad certificate|certificate required)",
+        # An alert of the server's about the certificate that the node shows.
+        r"remote error: tls: (?:bad certificate|certificate required|unknown certificate authority|expired|revoked)",
         r"client sent an http request to an https server",
         r"image ?service.{0,40}not (?:ready|implemented)",
         r"getting (?:username and password|credentials).{0,200}(?:permission denied|no such file|unmarshal|"
@@ -52,6 +59,8 @@ RUNTIME = (
 )
 
 REFERENCE = (
+    # The answer's header is damaged, not the name in the Pod.
+    rule(Cause.REGISTRY_ERROR, r"in header not a valid digest"),
     rule(
         Cause.SHORT_NAME,
         r"short-name",
@@ -92,6 +101,7 @@ IMAGE = (
         r"operating system does not match the host operating system",
         r"windows version .{0,80}(?:no match|incompatible)|is incompatible with a .{0,40}host",
         r"no (?:supported|matching|child with) platform",
+        r"cannot download image with operating system",
         r"no child with platform",
         r"exec format error",
     ),
@@ -103,11 +113,12 @@ IMAGE = (
         r"image format v1|deprecation notice",
         r"missing signature key",
         r"accept header does not support oci",
-        r"unsupported (?:manifest|mediatype|media type|schema|layer|docker v1)",
-        r"(?:manifest|schema|media ?type).{0,120}(?:is not supported|unsupported|not implemented)",
+        r"unsupported (?:manifest|mediatype|media type|(?:oci|docker )\S{0,6} media type|schema|layer|docker v1)",
+        r"(?<!<)(?:manifest|schema|media ?type).{0,120}(?:is not supported|unsupported|not implemented)",
         r"no processor for media-type",
-        r"mismatched image rootfs and manifest layers",
-        r"unexpected mediatype|cannot handle layers of type|unimplemented media type|invalid mediatype",
+        r"mismatched image rootfs and manifest layers|layers from manifest don't match|invalid rootfs in image",
+        r"encountered remote .{0,200}when fetching",
+        r"unexpected media ?type (?!text/)|cannot handle layers of type|unimplemented media type|invalid mediatype",
         r"not a docker or oci image|is not an image|target is not",
         r"manifest[ _]invalid|invalid manifest|invalid image manifest",
         r"unsupported: .{0,80}(?:manifest|oci|schema)",
@@ -127,7 +138,7 @@ STORAGE = (
     rule(
         Cause.CONN_BROKEN,
         r"happened during read: (?:read tcp|unexpected eof|http2|stream|context|digest|net/)",
-        r"digest did not match",
+        r"digest did not match|config\.json digest|error storing blob to file .{0,200}: read tcp",
         also=(Cause.REGISTRY_ERROR,),
     ),
     rule(

@@ -38,6 +38,9 @@ _BROKEN = frozenset({"registry.centos.org"})
 # Where these registries send clients for a token; another host at that step is a mirror's.
 _REALMS = {"docker.io": "docker.io", "quay.io": "quay.io", "ghcr.io": "ghcr.io"}
 
+# What the registry said follows; an address in there is advice to read, not the host that was asked.
+_BODY = re.compile(r" - Server message: |\n")
+
 
 def by_place(reading: Reading, text: str, prepared: str, registry: str | None) -> Reading:
     """Correct a refusal by what is known of the registry, and of the host that really refused."""
@@ -56,7 +59,7 @@ def by_place(reading: Reading, text: str, prepared: str, registry: str | None) -
         return Reading(
             Cause.MIRROR_REFUSED, (reading.cause, Cause.AUTH_DENIED, Cause.AUTH_MISSING), reading.credentials_used
         )
-    urls = urls_in(text)
+    urls = urls_in(_BODY.split(text, maxsplit=1)[0])
     if "httpreadseeker" in prepared and urls and registry is not None:
         host = urls[-1].host
         if ALIASES.get(host, host) != registry:

@@ -11,6 +11,7 @@ from scanner.pull_failure.kubelet_rules import BY_CODE, BY_REASON, CONTAINER, CO
 from scanner.pull_failure.place import AUTH, Reading, by_place
 from scanner.pull_failure.rule import Rule, first
 from scanner.pull_failure.rules import PULL
+from scanner.pull_failure.sent_rules import credential_was_sent
 from scanner.pull_failure.text import (
     CODE,
     bounded,
@@ -105,7 +106,8 @@ def _read(text: str, reason: str, images: tuple[str, ...], registry: str | None)
     found = _first(KUBELET, prepared)
     if found is not None:
         return found
-    if reason in _AFTER_PULL or _STARTED.search(prepared):
+    sandbox = reason == "FailedCreatePodSandBox" or _SANDBOX_TEXT.search(text) is not None
+    if reason in _AFTER_PULL or (_STARTED.search(prepared) and not sandbox):
         return _first(CONTAINER_CONFIG, prepared) or _first(CONTAINER, prepared) or _UNKNOWN
     pulling = bool(images) and "image <image>" in prepared
     if (reason in ("FailedMount", "FailedAttachVolume") or _MOUNT_TEXT.search(prepared)) and not pulling:
@@ -114,7 +116,7 @@ def _read(text: str, reason: str, images: tuple[str, ...], registry: str | None)
         found = _first(CONTAINER_CONFIG, prepared)
         if found is not None:
             return found
-    if reason == "FailedCreatePodSandBox" or _SANDBOX_TEXT.search(text):
+    if sandbox:
         return _sandbox(text, prepared, images, registry)
     reading = _pull(text, images, registry)
     if reading.cause is Cause.UNKNOWN:
@@ -168,7 +170,7 @@ def _pull(text: str, images: tuple[str, ...], registry: str | None) -> Reading:
         reading.cause for reading, _ in readings if reading is not best and reading.cause is not Cause.UNKNOWN
     )
     # The kubelet makes one attempt without a credential, or one for each that matches: two errors prove a match.
-    used = True if len(parts) > 1 and best.credentials_used is None else best.credentials_used
+    used = True if len(parts) > 1 else best.credentials_used
     return Reading(best.cause, (*others, *best.alternatives), used)
 
 
@@ -188,8 +190,11 @@ def _element(text: str, images: tuple[str, ...], registry: str | None) -> Readin
 
 def _attempt(text: str, images: tuple[str, ...], registry: str | None) -> Reading:
     prepared = prepared_text(text, images)
-    found = _first(PULL, prepared)
-    return _UNKNOWN if found is None else by_place(found, text, prepared, registry)
+    found = _first(PULL, prepared) or _UNKNOWN
+    sent = credential_was_sent(prepared)
+    if sent is not None:
+        found = replace(found, credentials_used=sent)
+    return by_place(found, text, prepared, registry)
 
 
 def _by_code(reading: Reading, text: str) -> Reading:

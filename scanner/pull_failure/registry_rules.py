@@ -18,7 +18,7 @@ RATE = (
         r"toomanyrequests",
         r"too[ _]many[ _]requests",
         r"\brate limit|pull limit|ratelimit",
-        r"rate exceeded|data limit exceeded",
+        r"rate exceeded|data limit exceeded|exceeded your .{0,40}(?:quota|limit)",
         r"quota exceeded for|exceeded .{0,40}quota metric|quota metric",
         r"throttl(?:ed|ing)",
         status("429"),
@@ -59,8 +59,7 @@ SERVER = (
         r"internal server error|internal_server_error",
         r"bad gateway|service unavailable|gateway time-?out",
         r"did not include a token",
-        r"media type text/html|unknown type text/html",
-        r"no realm specified|invalid token auth challenge|malformed (?:auth|challenge|www-authenticate)",
+        r"no realm specified|missing realm|invalid token auth challenge|malformed (?:auth|challenge|www-authenticate)",
         r"unable to decode token response|decoding token|token response",
         r"can't talk to a v1",
         r"unknown: unknown error|unknown: internal",
@@ -74,9 +73,15 @@ SERVER = (
     ),
 )
 
-NOT_THERE_FIRST = (
+# Asked before anything else: texts that hold the words of another cause.
+PECULIAR = (
     # Quay keeps deleted tags in a "time machine"; "expired" is the tag here, not the token.
     rule(Cause.NOT_FOUND, r"was deleted or has expired", r"revive via time machine"),
+    # Red Hat's, of images that are only to be had by an explicit tag.
+    rule(Cause.NOT_FOUND, r"does not use the \W?\w{1,40}\W? tag"),
+    # A web server, a login page or a captive portal in the registry's place.
+    rule(Cause.REGISTRY_ERROR, r"media type text/html|unknown type text/html"),
+    rule(Cause.REGISTRY_ERROR, r"pinging \w{1,9} registry \S{1,300}: [a-z :]{0,60}404", also=(Cause.NOT_FOUND,)),
 )
 
 AUTH = (
@@ -86,6 +91,8 @@ AUTH = (
         r"expired ?token|token_expired|expired_token",
         r"(?:credentials?|password|key|secret|account|license|login|session|pat) (?:has |have |is |are |was )?expired",
         r"expired (?:credentials?|password|access token|api key|personal access token)",
+        r"security token included in the request is expired|token failed verification: expired",
+        r"aadsts(?:7000222|700082|50173)|keys .{0,80}are expired",
         r"token (?:is )?(?:no longer valid|past its)|jwt .{0,20}expired|token used after",
         r"reauthenticate",
         also=(Cause.AUTH_DENIED,),
@@ -95,10 +102,13 @@ AUTH = (
     rule(
         Cause.AUTH_DENIED,
         r"incorrect username or password",
-        r"(?:incorrect|wrong|bad|invalid|unknown)[ _](?:user ?name|user|login|password|credentials?|api ?key|"
-        r"access token|personal access token|robot)\b(?! ?/)",
+        r"(?<!may have )(?:incorrect|wrong|bad|invalid|unknown)[ _](?:user ?name|user|login|password|credentials?|"
+        r"api ?key|access token|personal access token|robot)\b(?! ?/)",
         r"credentials? (?:is |are |you )?(?:provided )?(?:is |are )?(?:invalid|incorrect|wrong|not valid|rejected)",
         r"password is invalid|password (?:is )?incorrect|password does not match",
+        r"security token included in the request|token failed verification|authorization token is invalid",
+        r"must log in with a personal access token|email must be verified",
+        r"could not be authenticated by|http basic: access denied",
         r"bad_credential|invalid_grant|invalid_client|invalid_token|invalid token|token is (?:invalid|"
         r"not valid|malformed|revoked)",
         r"cannot be authenticated with the token|could not find robot",
@@ -117,7 +127,7 @@ AUTH = (
     rule(
         Cause.AUTH_MISSING,
         r"failed to fetch anonymous token.{0,80}" + status("40[0134]"),
-        r"no basic auth credentials",
+        r"no basic auth credentials|missing username or secret",
         r"unauthenticated requests? (?:do|does) not have",
         r"unauthenticated request",
         r"anonymous (?:access|user|pull|request|download|caller)",
@@ -126,7 +136,7 @@ AUTH = (
         r"please (?:log ?in|login|authenticate)|you (?:must|need to) (?:be |log|sign)",
         r"(?:must|need to|has to) be (?:authenticated|logged|signed)",
         r"not (?:logged|signed) in|login required|requires? login",
-        r"action requires authentication",
+        r"action requires authentication|may not login yet",
         r"(?:authorization|authentication|auth) (?:header|token|credentials?|information) (?:is |was |"
         r"were )?(?:missing|not (?:found|provided|present|sent|supplied))",
         r"missing (?:or empty )?(?:authorization|authentication|auth|bearer|token|credential)",
@@ -138,6 +148,7 @@ AUTH = (
     rule(
         Cause.AUTH_DENIED,
         r"permission \"?[\w. ]{1,120}\"? denied|permission denied for",
+        r"token exchange failed",
         r"does not have (?:storage\.|artifactregistry\.|permission|access|the)|caller does not have|lacks? permission",
         r"don't have the needed permissions|needed permissions",
         also=(Cause.AUTH_MISSING,),
@@ -168,6 +179,7 @@ AUTH = (
     rule(
         Cause.AUTH_MISSING,
         r"<(?:manifest|blob|ping)-url>\"?: unauthorized\W*$",
+        r"error from registry: unauthorized\s*(?:unauthorized)?\W*$",
         also=(Cause.AUTH_DENIED, Cause.NOT_FOUND),
     ),
     rule(

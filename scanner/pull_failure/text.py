@@ -23,13 +23,15 @@ def bounded(message: str) -> str:
 
 _WRAPPERS = re.compile(
     r"""\s*(?:
-        Failed\ to\ pull\ image\ "(?:[^"\\]|\\.){0,1024}":?
+        \(combined\ from\ similar\ events\): | spec\.\w{1,40}\{[^}]{0,253}\}:
+      | Failed\ to\ pull\ image\ "(?:[^"\\]|\\.){0,1024}":?
       | Back-off\ pulling\ image\ "(?:[^"\\]|\\.){0,1024}":?
       | Error:?\ (?=[A-Z]\w{3,40}:)
       | (?:Err)?Image(?:Pull|PullBackOff|InspectError):
       | ErrImagePull: | ImagePullBackOff: | Error\ response\ from\ daemon:
       | image\ pull\ failed\ for\ .{1,512}?details:
       | rpc\ error:\ code\ =\ \w{1,40}\ desc\ =
+      | unable\ to\ pull\ image(?:\ or\ OCI\ artifact:\ pull\ image\ err)?: | pulling\ image(?:\ failed)?:
     )\s*""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
@@ -44,29 +46,31 @@ def unwrapped(text: str) -> str:
         if wrapper is None or wrapper.end() == position:
             break
         position = wrapper.end()
-    return text[position:].strip()
+    # CRI-O asks for an OCI artifact where it got no image; that second failure says less than the first.
+    return (text[position:].partition("; artifact err: ")[0] or text[position:]).strip()
 
 
 # An element of an aggregate begins with one of these. A comma alone is no border: messages hold commas.
-_BORDER = re.compile(
-    r""",\ (?=
+_BEGINNING = r"""(?=
         rpc\ error:\ code\ = | failed\ to\ (?:pull|resolve|authorize|copy|do) | Error\ response\ from
-      | initializing\ source | (?:error\ )?reading\ (?:manifest|blob) | (?:error\ )?pinging | unable\ to\ retrieve
+      | initializing\ source | (?:error\ )?reading\ (?:manifest|blob) | (?:error\ )?pinging
+      | unable\ to\ (?:retrieve|pull)
       | requesting\ bearer | trying\ to | copying\ (?:system|config) | writing\ blob | choosing\ | parsing\ image
       | \(Mirrors\ also | SignatureValidation | RegistryUnavailable | (?:unauthorized|denied|toomanyrequests|unknown):\s
       | (?:get|head)\ "?https?:// | received\ unexpected | manifest\ (?:for|unknown) | pull\ access | no\ basic
       | secrets?\ " | configmaps?\ " | references\ non-existent | object\ "
-    )""",
-    re.VERBOSE | re.IGNORECASE,
-)
+    )"""
+_BORDER = re.compile(r",\ " + _BEGINNING, re.VERBOSE | re.IGNORECASE)
+_OPENING = re.compile(r"(?:^|(?<=[\s\"(]))\[" + _BEGINNING, re.VERBOSE | re.IGNORECASE)
 _MIRRORS = "(Mirrors also failed: "
 
 
 def elements(text: str) -> list[str]:
     """The errors of an aggregate, or the text itself; an event may be cut short and miss the closing bracket."""
-    if not text.startswith("["):
+    opening = _OPENING.search(text)
+    if opening is None:
         return [text]
-    parts = _BORDER.split(text[1:].removesuffix("]"))
+    parts = _BORDER.split(text[opening.end() :].rstrip('")').removesuffix("]"))
     return parts[:32]
 
 
@@ -206,7 +210,14 @@ def prepared_text(text: str, images: Iterable[str]) -> str:
             text = text.replace(image, "<image>")
     text = _DIGEST.sub("<digest>", text)
     text = _VOLUME.sub(r"\1 <name>", text)
-    return CODE.sub("", text.lower()).strip()
+    return _BOILERPLATE.sub("", CODE.sub("", text.lower())).strip()
+
+
+# Docker and containerd put this before every refusal; where the registry said something itself, that counts.
+_BOILERPLATE = re.compile(
+    r"pull access denied(?: for [^,]{1,512})?, repository does not exist or may require "
+    r"(?:'docker login'|authorization): (?=\S)(?!authorization failed\W*$)"
+)
 
 
 def _marked_image(match: re.Match[str]) -> str:
