@@ -131,35 +131,44 @@ def _entries(document: Any, *, flat: bool) -> Iterator[Entry]:
 def _merge(auths: dict[str, tuple[Any, ...]], value: Any, *, where: str) -> None:
     """Add the registries of one object to those read before: Go decodes a repeated field into the same map."""
     for registry, entry in _members(value, where=where):
-        auths[registry] = _credential(entry, where=f"the entry {_shown(registry)}")
+        auths[registry] = _credential(entry, registry)
 
 
-def _credential(entry: Any, *, where: str) -> tuple[str, str, tuple[str, ...]]:
-    """Return user name, password and the names of ignored fields of one entry."""
+def _credential(entry: Any, registry: str) -> tuple[str, str, tuple[str, ...]]:
+    """Return user name, password and the names of ignored fields of the entry for `registry`."""
     texts = dict.fromkeys(_ENTRY_FIELDS, "")
     ignored: list[str] = []
-    for name, value in _members(entry, where=where):
+    # What an error would say is put together only where there is one.
+    for name, value in entry if isinstance(entry, tuple) else _members(entry, where=_entry_of(registry)):
         folded = _fold(name)
         if folded in texts:
-            # null leaves what an earlier field of the same name has set
-            texts[folded] = _string(value, where=f"{folded} of {where}", unset=texts[folded])
+            if isinstance(value, str) and value.isascii():
+                texts[folded] = value
+            else:
+                # null leaves what an earlier field of the same name has set
+                texts[folded] = _string(value, where=f"{folded} of {_entry_of(registry)}", unset=texts[folded])
         elif folded in _IGNORED_ENTRY_FIELDS and value and folded not in ignored:
             ignored.append(folded)
     if not texts["auth"]:
         return texts["username"], texts["password"], tuple(ignored)
-    username, password = _decode_auth(texts["auth"], where=f"auth of {where}")
+    username, password = _decode_auth(texts["auth"], registry)
     return username, password, tuple(ignored)
 
 
-def _decode_auth(auth: str, *, where: str) -> tuple[str, str]:
+def _entry_of(registry: str) -> str:
+    return f"the entry {_shown(registry)}"
+
+
+def _decode_auth(auth: str, registry: str) -> tuple[str, str]:
     """Decode ``base64(username:password)``; line breaks are ignored anywhere, spaces nowhere."""
     compact = auth.replace("\r", "").replace("\n", "")
     if not (_PADDED if compact.endswith("=") else _UNPADDED).fullmatch(compact):
-        raise MalformedPullSecret(f"{where} is not valid base64")
+        raise MalformedPullSecret(f"auth of {_entry_of(registry)} is not valid base64")
     decoded = _text(binascii.a2b_base64(compact + "=" * (-len(compact) % 4)))
     username, colon, password = decoded.partition(":")
     if not colon:
-        raise MalformedPullSecret(f"{where} is not base64 of username:password, there is no colon in it")
+        where = _entry_of(registry)
+        raise MalformedPullSecret(f"auth of {where} is not base64 of username:password, there is no colon in it")
     return username, password
 
 
@@ -169,7 +178,7 @@ def _members(value: Any, *, where: str) -> tuple[tuple[str, Any], ...]:
         return ()
     if not isinstance(value, tuple):
         raise MalformedPullSecret(f"{where} must be an object, not {_kind(value)}")
-    return tuple((_SURROGATE.sub("\ufffd", name), member) for name, member in value)
+    return tuple([(name if name.isascii() else _SURROGATE.sub("\ufffd", name), member) for name, member in value])
 
 
 def _string(value: Any, *, where: str, unset: str = "") -> str:
@@ -192,7 +201,7 @@ def _kind(value: Any) -> str:
 
 def _fold(name: str) -> str:
     """Fold a field name as Go does: case, and the two letters outside ASCII (ſ, K) whose other case is within it."""
-    return name.replace("\u017f", "s").lower()
+    return name.lower() if name.isascii() else name.replace("\u017f", "s").lower()
 
 
 def _masked(key: str, *, whole: bool) -> str:
@@ -213,7 +222,8 @@ def _shown(registry: str) -> str:
 
 def _text(value: bytes) -> str:
     """Decode UTF-8 as Go does: one replacement character for each bad byte, where Python puts one for several."""
-    return _SURROGATE.sub("\ufffd", value.decode("utf-8", errors="surrogateescape"))
+    text = value.decode("utf-8", errors="surrogateescape")
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 class _Number:

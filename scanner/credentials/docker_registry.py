@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -138,6 +138,11 @@ def read(secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredent
         entries = parse_entries(secret.type, secret.data or {})
     except MalformedPullSecret:
         return
+    yield from read_entries(entries, secret, fingerprint)
+
+
+def read_entries(entries: Iterable[Entry], secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredential]:
+    """As `read`, where the `entries` of `secret` are known already."""
     for entry in entries:
         if entry.key is not None:
             yield limit_expiry(_credential(entry, entry.key, fingerprint), secret.metadata.annotations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from secrets import token_bytes
 from typing import Final
@@ -17,9 +18,10 @@ from scanner.credential import (
     Unparsable,
     credential_kinds,
 )
+from scanner.credentials import docker_registry
 from scanner.credentials.service_account_token import LAST_USED
 from scanner.credentials.service_account_token import TYPE as SERVICE_ACCOUNT_TOKEN
-from scanner.docker_config import DATA_KEYS, MalformedPullSecret, parse_entries
+from scanner.docker_config import DATA_KEYS, Entry, MalformedPullSecret, parse_entries
 from scanner.form import forms_of
 from scanner.misfit import Misfit, find_misfit
 from scanner.renewal import completed, written_at
@@ -59,8 +61,9 @@ def read_secret(secret: raw.Secret, fingerprint: Fingerprint) -> Secret:
 
 
 def _credentials(
-    secret: raw.Secret, fingerprint: Fingerprint
+    secret: raw.Secret, fingerprint: Fingerprint, entries: Sequence[Entry] = ()
 ) -> tuple[tuple[ParsedCredential, ...], tuple[Unread, ...]]:
+    """`entries` are those of a pull Secret, which are not to be read twice."""
     credentials: list[ParsedCredential] = []
     unparsable: list[Unread] = []
     # A type that is made up for one Secret must not fill the cache of kinds.
@@ -70,7 +73,10 @@ def _credentials(
         if kind.forms and kind.forms.isdisjoint(forms):
             continue
         try:
-            credentials += kind.read(secret, fingerprint)
+            if kind.read is docker_registry.read:
+                credentials += docker_registry.read_entries(entries, secret, fingerprint)
+            else:
+                credentials += kind.read(secret, fingerprint)
         except Unparsable as error:
             unparsable.append(Unread(error.credential, str(error)))
     return tuple(credentials), tuple(unparsable)
@@ -101,6 +107,7 @@ def _pull_secret(secret: raw.Secret, fingerprint: Fingerprint) -> PullSecretRead
     known = _memory.get(key)
     if known is None:
         entries: tuple[PullEntry, ...] = ()
+        parsed: tuple[Entry, ...] = ()
         malformed = ""
         misfit: Misfit | None = None
         try:
@@ -112,7 +119,7 @@ def _pull_secret(secret: raw.Secret, fingerprint: Fingerprint) -> PullSecretRead
             misfit = find_misfit(secret.type, data, parsed)
         except MalformedPullSecret as error:
             malformed = error.reason
-        known = (entries, malformed, misfit, *_credentials(secret, fingerprint))
+        known = (entries, malformed, misfit, *_credentials(secret, fingerprint, parsed))
         if len(_memory) >= _MEMORY_SIZE:
             _memory.clear()
         _memory[key] = known
