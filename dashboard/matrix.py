@@ -60,6 +60,7 @@ class CellRow:
     reason: str
     expires_at: datetime | None = None
     pod_count: int = 0
+    is_acknowledged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,14 @@ class Column:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCell:
     """`status` None: nothing here needs it. `text` is the reason in words, `note` what to know beside it.
-    `is_stored` is true when there is a drawer to open."""
+    `is_stored` is true when there is a drawer to open; `is_acknowledged` when somebody has seen to it."""
 
     credential: str
     status: Status | None
     text: str = ""
     note: str = ""
     is_stored: bool = False
+    is_acknowledged: bool = False
 
     @property
     def spoken(self) -> str:
@@ -101,7 +103,8 @@ class ShownCell:
         if self.status is None:
             return "not needed here"
         words_ = [str(self.status)] if self.status is Status.OK or not self.text else [str(self.status), self.text]
-        return ", ".join([*words_, self.note] if self.note else words_)
+        words_ += [self.note] if self.note else []
+        return ", ".join([*words_, "acknowledged"] if self.is_acknowledged else words_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,10 +198,24 @@ def _shown(
         return ShownCell(credential=credential, status=None)
     if is_stale:
         was = f"was {_text(cell.reason)}" if cell.status != Status.OK else "was well"
-        return ShownCell(credential=credential, status=Status.UNKNOWN, text="stale", note=was, is_stored=True)
+        return ShownCell(
+            credential=credential,
+            status=Status.UNKNOWN,
+            text="stale",
+            note=was,
+            is_stored=True,
+            is_acknowledged=cell.is_acknowledged,
+        )
     status = Status(cell.status)
     text = "" if status is Status.OK else _text(cell.reason)
-    return ShownCell(credential=credential, status=status, text=text, note=note(cell, now=now), is_stored=True)
+    return ShownCell(
+        credential=credential,
+        status=status,
+        text=text,
+        note=note(cell, now=now),
+        is_stored=True,
+        is_acknowledged=cell.is_acknowledged,
+    )
 
 
 def _text(reason: str) -> str:

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from django.db.models import Exists, QuerySet
+from django.urls import reverse
+
 from dashboard.identity import is_operator
-from dashboard.matrix import CellRow, Column, ColumnCount, Matrix, NamespaceRow, build_columns, build_matrix, sparkline
+from dashboard.matrix import (
+    CellRow,
+    Column,
+    ColumnCount,
+    Matrix,
+    NamespaceRow,
+    Row,
+    build_columns,
+    build_matrix,
+    sparkline,
+)
+from dashboard.models import Acknowledgement
 from scanner.check import Status
 from scanner.models import Cell, Cluster, Namespace, NamespaceQuerySet, Scan
 
 ROWS: Final = (50, 100, 200)
 STATUSES: Final = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK)
 MAX_TEXT: Final = 320
+#: Rows that are read at once where all are wanted.
+PIECE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +47,7 @@ class Filters:
     reason: str = ""
     owner: str = ""
     label: str = ""
+    ack: str = ""
     rows: int = ROWS[0]
     page: int = 1
 
@@ -41,6 +58,7 @@ class Filters:
         rows, page = _number(query.get("rows", ""), ROWS[0]), _number(query.get("page", ""), 1)
         return cls(
             status=status if status in STATUSES else "",
+            ack="hide" if query.get("ack") == "hide" else "",
             rows=rows if rows in ROWS else ROWS[0],
             page=max(1, page),
             **text,
@@ -48,7 +66,7 @@ class Filters:
 
     @property
     def active(self) -> bool:
-        return any((self.q, self.status, self.credential, self.reason, self.owner, self.label))
+        return any((self.q, self.status, self.credential, self.reason, self.owner, self.label, self.ack))
 
 
 def _clean(text: str) -> str:
@@ -61,11 +79,13 @@ def _number(text: str, default: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """A status with how many Namespaces have it, as a link that shows only them or, when `on`, all again."""
+    """A status with how many Namespaces have it, as a link that shows only them or, when `on`, all again. Of `count`
+    there are `settled` in which all that is not well is acknowledged."""
 
     status: Status
     word: str
     count: int
+    settled: int
     url: str
     on: bool
 
@@ -124,7 +144,24 @@ class MatrixPage:
 
     @cached_property
     def _tallied(self) -> dict[str, int]:
-        return self._matching(any_stale=True).tallies(self.cluster, now=self._now)
+        return self._matching(any_stale=True).tallies(self.cluster, now=self._now, settled=self._settled)
+
+    @property
+    def _settled(self) -> QuerySet[Any, Any]:
+        """Keys of the Namespaces with nothing to see to: in the column that is shown alone, else at all."""
+        if self.filters.credential:
+            return Acknowledgement.objects.settled_cells(self._now, self.cluster, self.filters.credential)
+        lately = Namespace.objects.of_cluster(self.cluster).exclude(self.cluster.unseen(self._now))
+        return Acknowledgement.objects.settled_namespaces(self._now, among=lately)
+
+    def _chosen(self, *, any_stale: bool) -> NamespaceQuerySet:
+        """All that the list has over all its pages, in its order."""
+        rows = self._matching(any_stale=any_stale)
+        if self.filters.status:
+            rows = rows.with_status_now(self.filters.status)
+        if self.filters.ack:
+            rows = rows.but(self._settled)
+        return rows.worst_first()
 
     @property
     def total(self) -> int:
@@ -159,6 +196,7 @@ class MatrixPage:
                 status=status,
                 word="well" if status is Status.OK else str(status),
                 count=self._tallied[status],
+                settled=self._hidden(status, always=True),
                 url=self.url(status="" if chosen == status else str(status)),
                 on=chosen == status,
             )
@@ -168,7 +206,13 @@ class MatrixPage:
     @property
     def shown(self) -> int:
         """How many Namespaces the list has over all its pages."""
-        return self._tallied[self.filters.status] if self.filters.status else self.total
+        statuses = [Status(self.filters.status)] if self.filters.status else STATUSES
+        return sum(self._tallied[status] - self._hidden(status) for status in statuses)
+
+    def _hidden(self, status: Status, *, always: bool = False) -> int:
+        """How many acknowledged Namespaces of `status` the list leaves out, or `always` would. What is well stays."""
+        is_out = (always or self.filters.ack) and status is not Status.OK
+        return self._tallied[f"{status}_settled"] if is_out else 0
 
     @property
     def pages(self) -> int:
@@ -191,10 +235,7 @@ class MatrixPage:
         """The rows of this page. Chosen by key first: what sorts ten thousand should not carry them whole."""
         if not self.shown:
             return []
-        rows = self._matching(any_stale=self._any_stale)
-        if self.filters.status:
-            rows = rows.with_status_now(self.filters.status)
-        chosen = rows.worst_first().values("pk")[self.first - 1 : self.last]
+        chosen = self._chosen(any_stale=self._any_stale).values("pk")[self.first - 1 : self.last]
         again = Namespace.objects.judged(
             self.cluster, now=self._now, credential=self.filters.credential, any_stale=self._any_stale
         )
@@ -202,14 +243,27 @@ class MatrixPage:
 
     @cached_property
     def matrix(self) -> Matrix:
-        cells = Cell.objects.matrix_cells([found["pk"] for found in self._found]) if self._found else ()
+        return self._built(self._found)
+
+    def _built(self, rows: list[dict[str, Any]]) -> Matrix:
+        own = Acknowledgement.objects.over_cells(self._now, namespace="namespace_id", credential="credential__slug")
+        cells = Cell.objects.matrix_cells([found["pk"] for found in rows]).annotate(seen_to=Exists(own)) if rows else ()
         return build_matrix(
             self.columns,
-            (_namespace_row(found) for found in self._found),
+            (_namespace_row(found) for found in rows),
             (CellRow(*cell) for cell in cells),
             now=self._now,
             stale_after=self.cluster.stale_after,
         )
+
+    def all_rows(self) -> Iterator[Row]:
+        """The rows of all pages, read piece by piece."""
+        keys = list(self._chosen(any_stale=True).values_list("pk", flat=True))
+        for start in range(0, len(keys), PIECE):
+            piece = keys[start : start + PIECE]
+            place = {key: number for number, key in enumerate(piece)}
+            found = sorted(Namespace.objects.with_keys(piece).matrix_rows(), key=lambda row: place[row["pk"]])
+            yield from self._built(found).rows
 
     @property
     def has_trend(self) -> bool:
@@ -234,6 +288,7 @@ class MatrixPage:
             "reason": chosen.reason,
             "owner": chosen.owner,
             "label": chosen.label,
+            "ack": chosen.ack,
             "rows": chosen.rows if chosen.rows != ROWS[0] else "",
             "page": "",
         }
@@ -243,11 +298,16 @@ class MatrixPage:
     @property
     def plain_url(self) -> str:
         """All Namespaces."""
-        return self.url(q="", status="", credential="", reason="", owner="", label="")
+        return self.url(q="", status="", credential="", reason="", owner="", label="", ack="")
 
     @property
     def unchecked_url(self) -> str:
         return self.url(reason="not-checked", status="")
+
+    @property
+    def csv_url(self) -> str:
+        """All of this list as CSV."""
+        return reverse("export", args=["matrix"]) + self.url(rows="").removeprefix(self._path)
 
     @property
     def own_url(self) -> str:

@@ -11,7 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from scanner.check import Status
-from scanner.models import Cell, Namespace, NamespaceQuerySet
+from scanner.models import Cell, Cluster, Namespace, NamespaceQuerySet
 
 #: Longest reason that a person may give, in characters.
 MAX_NOTE: Final = 500
@@ -76,6 +76,11 @@ class AcknowledgementQuerySet(models.QuerySet["Acknowledgement"]):
         named = self.in_force(now).order_by().values("namespace")
         found = among.filter(Exists(hurt.filter(rank=OuterRef("rank"))), ~Exists(hurt.filter(~Exists(own))))
         return found.filter(pk__in=named, is_blind=False).values("pk")
+
+    def settled_cells(self, now: datetime, cluster: Cluster, credential: str) -> models.QuerySet[Any, Any]:
+        """Primary keys of the Namespaces of `cluster` whose cell of `credential` is covered."""
+        found = self.in_force(now).filter(namespace__cluster=cluster, credential=credential)
+        return found.order_by().values("namespace")
 
     def close(self, cells: Collection[tuple[int, str]], *, actor: str, now: datetime) -> None:
         """End what is open for `cells`, (pk of the Namespace, credential); what its date has ended, as of that date."""

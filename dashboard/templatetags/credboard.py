@@ -57,6 +57,11 @@ def _cell(cell: ShownCell, url: str) -> str:
     small = f"<small>{note}</small>" if note else ""
     href = f"{url}cells/{_address(cell.credential)}/"
     label = f"{cell.status}: {spoken}" if spoken else str(cell.status)
+    if cell.is_acknowledged:
+        return (
+            f'<td><a class="cell has-ack is-{cell.status}" href="{href}" aria-label="{label}, acknowledged"'
+            f' title="acknowledged">{text}{small}</a></td>'
+        )
     return f'<td><a class="cell is-{cell.status}" href="{href}" aria-label="{label}">{text}{small}</a></td>'
 
 

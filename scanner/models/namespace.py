@@ -99,14 +99,27 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
         """Of `judged` ones."""
         return self.filter(Q(("rank_now", rank(status))))
 
-    def tallies(self, cluster: Cluster, *, now: datetime) -> dict[str, int]:
+    def tallies(
+        self, cluster: Cluster, *, now: datetime, settled: models.QuerySet[Any, Any] | None = None
+    ) -> dict[str, int]:
         """How many of `judged` ones have each status now, how many could not be read in full ("unreadable"), and
-        whether any Namespace of `cluster` is stale ("any_stale", 0 or 1; None when there is nothing to count)."""
+        whether any Namespace of `cluster` is stale ("any_stale", 0 or 1; None when there is nothing to count).
+
+        With `settled`, keys of Namespaces, also how many of each status are among them ("critical_settled").
+        """
         counts = {status.value: Count("pk", filter=Q(rank_now=rank(status))) for status in Status}
+        if settled is not None:
+            counts |= {
+                f"{status}_settled": Count("pk", filter=Q(rank_now=rank(status), pk__in=settled)) for status in Status
+            }
         stale = Namespace.objects.present().filter(cluster.unseen(now), cluster=cluster)
         return self.annotate(stale_here=Cast(Exists(stale), models.IntegerField())).aggregate(
             **counts, unreadable=Count("pk", filter=Q(is_blind=True)), any_stale=models.Max("stale_here")
         )
+
+    def but(self, settled: models.QuerySet[Any, Any]) -> NamespaceQuerySet:
+        """Of `judged` ones: without those with a key in `settled`, unless they are well."""
+        return self.exclude(Q(("rank_now__gt", rank(Status.OK))), pk__in=settled)
 
     def worst_first(self) -> NamespaceQuerySet:
         """Of `judged` ones: then most critical cells first, then by name."""
@@ -125,6 +138,9 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
         )  # fmt: skip
 
     def among(self, keys: models.QuerySet[Any, Any]) -> NamespaceQuerySet:
+        return self.filter(pk__in=keys)
+
+    def with_keys(self, keys: list[int]) -> NamespaceQuerySet:
         return self.filter(pk__in=keys)
 
     def of_cluster(self, cluster: Cluster) -> NamespaceQuerySet:
