@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.core.paginator import Page, Paginator
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import QueryDict
+from django.urls import reverse
 
 from dashboard.identity import is_operator
 from scanner.models import AuditEntry, Namespace
@@ -30,7 +31,9 @@ class AuditPage:
         self.actor = _clean(query.get("actor", ""))[:254]
         self._number = query.get("page", "1")
 
-    def _entries(self) -> QuerySet[AuditEntry]:
+    @property
+    def rows(self) -> QuerySet[AuditEntry]:
+        """All of them, over all pages."""
         entries = AuditEntry.objects.all()
         if not is_operator(self._user):
             # By name: entries outlive the rows of what they speak of.
@@ -44,11 +47,17 @@ class AuditPage:
 
     @cached_property
     def entries(self) -> Page[AuditEntry]:
-        return Paginator(self._entries(), PAGE_SIZE).get_page(self._number)
+        return Paginator(self.rows, PAGE_SIZE).get_page(self._number)
 
     @property
     def is_filtered(self) -> bool:
         return bool(self.namespace or self.actor)
+
+    @property
+    def csv_url(self) -> str:
+        parts = {"namespace": self.namespace, "actor": self.actor}
+        query = urlencode({name: value for name, value in parts.items() if value})
+        return f"{reverse('export', args=['audit'])}{'?' if query else ''}{query}"
 
     @property
     def newer_url(self) -> str:

@@ -341,6 +341,27 @@ ALERT_TIMEOUT = env.integer(
     about="How long a service that gets an alert may take to answer before the try counts as failed.",
 )
 
+env.section("For machines")
+API_RATE = env.integer(
+    "CREDBOARD_API_RATE",
+    600,
+    minimum=1,
+    maximum=1_000_000,
+    unit="calls a minute",
+    about="How often one key, or one person in a browser, may ask the API. Counted in Redis for all web processes; while "
+    "Redis is down each process counts for itself.",
+)
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}},
+    # What all processes count together. Nobody waits long for it: see dashboard/api/throttling.py.
+    "shared": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": [REDIS_URL],
+        "KEY_PREFIX": "credboard",
+        "OPTIONS": {"socket_connect_timeout": 0.2, "socket_timeout": 0.2, "retry": None},
+    },
+}
+
 env.section("Work in the background")
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True

@@ -147,6 +147,10 @@ class CellQuerySet(models.QuerySet["Cell"]):
             rows = rows.filter(expires_at__gte=since)
         return rows.filter(expires_at__lt=until) if until is not None else rows
 
+    def soonest_first(self) -> CellQuerySet:
+        """Of `ending` ones."""
+        return self.order_by("expires_at", "namespace_id", "credential_id")
+
     def status_counts(
         self, columns: Iterable[int], fresh: Freshness, *, visible: models.QuerySet[Namespace] | None = None
     ) -> dict[int, dict[str, int]]:
