@@ -53,6 +53,8 @@ def main() -> None:
         bench_mutations(options.mutations)
     with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
         run("pages", [sys.executable, "-m", "tests.bench.pages"], _environment(Path(folder)), echo=True)
+    with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
+        run("metrics", [sys.executable, "-m", "tests.bench.metrics"], _environment(Path(folder)), echo=True)
 
 
 def bench_mutations(count: int) -> None:
