@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench screenshots lint format install binaries system-packages lock clean
+.PHONY: help run test bench screenshots lint format install binaries wheels system-packages lock clean
 
 # The first Python on the PATH that is new enough; `make PYTHON=/path/to/python` takes another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
@@ -22,7 +22,7 @@ help: ## List what there is
 run: $(RUN_STAMP) ## Install what it needs and start everything on this machine (ARGS=... for manage.py up)
 	@exec $(BIN)/python manage.py up $(ARGS)
 
-test: $(DEV_STAMP) system-packages binaries ## Run all tests, on PostgreSQL what uses the database, then everything on SQLite
+test: $(DEV_STAMP) system-packages binaries wheels ## Run all tests, on PostgreSQL what uses the database, then everything on SQLite
 	$(PYTEST) --database postgres -m database --cov --cov-report= --cov-fail-under=0
 	$(PYTEST) --database sqlite --cov --cov-append --cov-report=term
 
@@ -51,8 +51,11 @@ format: $(DEV_STAMP) ## Put code and templates into the style that lint asks for
 
 install: $(DEV_STAMP) ## Install what development needs into .venv
 
-binaries: $(DEV_STAMP) ## Build kube-apiserver, etcd and kubectl with Go (ten minutes once, then kept in ~/.cache/credboard)
+binaries: $(DEV_STAMP) ## Build kube-apiserver, etcd, kubectl and helm with Go (ten minutes once, then kept in ~/.cache/credboard)
 	@$(BIN)/python -m tests.rig.binaries || [ "$$CI" != true ]
+
+wheels: $(DEV_STAMP) ## Fetch the wheels that the image is made of (once for each lock file, then kept in ~/.cache/credboard)
+	@$(BIN)/python -m tests.rig.wheels || [ "$$CI" != true ]
 
 system-packages: $(DEV_STAMP) ## Install PostgreSQL, Chromium and fonts where they are missing
 	@$(BIN)/python -m tests.rig.system_packages

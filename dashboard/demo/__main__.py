@@ -1,4 +1,4 @@
-"""`python -m dashboard.demo [--port N]`: run the demo cluster in the foreground."""
+"""`python -m dashboard.demo`: run the demo cluster in the foreground."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m dashboard.demo", description="The embedded demo cluster, by itself."
     )
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port (default: any free one)")
+    parser.add_argument("--server", default="", help="URL in the kubeconfig, where others reach it by another one")
+    parser.add_argument("--kubeconfig", type=Path, help="where to write the kubeconfig (default: a temporary file)")
     parser.add_argument("--open", action="store_true", help="let the default token read every Secret")
     options = parser.parse_args()
     # Blocked before any thread starts, so that they wait for sigwait below.
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    cluster = DemoCluster(port=options.port, closed=() if options.open else None)
+    cluster = DemoCluster(host=options.host, port=options.port, closed=() if options.open else None)
     with tempfile.TemporaryDirectory(prefix="credboard-demo-") as folder:
         try:
             with cluster:
-                path = cluster.kubeconfig(Path(folder) / "kubeconfig")
+                path = cluster.kubeconfig(options.kubeconfig or Path(folder) / "kubeconfig", server=options.server)
                 sys.stdout.write(f"{cluster.url}\nexport KUBECONFIG={path}\n")
                 sys.stdout.flush()
                 signal.sigwait(ends)

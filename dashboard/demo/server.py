@@ -1,9 +1,8 @@
-"""The demo cluster as a server on this machine.
+"""The demo cluster as a server.
 
 kmock gives the HTTP server and its life cycle. Its KubernetesEmulator is not used: kmock 0.8 cannot parse
-`/api/v1/namespaces`, knows no PUT,
-paging, selectors, access rights or Status reasons, and keeps every request for ever. `Api` is our own, behind kmock's
-handler.
+`/api/v1/namespaces`, knows no PUT, paging, selectors, access rights or Status reasons, and keeps every request for
+ever. `Api` is our own, behind kmock's handler.
 """
 
 from __future__ import annotations
@@ -135,13 +134,12 @@ async def _cut(request: aiohttp.web.BaseRequest, answer: Answer, keep: float) ->
 
 
 class DemoCluster:
-    """A Kubernetes API on 127.0.0.1, in a daemon thread with its own event loop.
+    """A Kubernetes API on `host`, in a daemon thread with its own event loop.
 
     `objects` are loaded as they are (None: the five stories); `now` is the time that their dates are relative to, and
-    the cluster's clock goes on from
-    there. `closed` names Namespaces whose Secrets nobody may read (None: `restricted`, with the stories; a LIST of
-    Secrets over all Namespaces
-    then answers 403 as well). The default token is cluster-admin apart from that.
+    the cluster's clock goes on from there. `closed` names Namespaces whose Secrets nobody may read (None: `restricted`,
+    with the stories; a LIST of Secrets over all Namespaces then answers 403 as well). The default token is
+    cluster-admin apart from that.
 
     Raises PortTaken from `start` when another program has the port.
     """
@@ -149,6 +147,7 @@ class DemoCluster:
     def __init__(
         self,
         *,
+        host: str = _HOST,
         port: int = 0,
         objects: Iterable[Json] | None = None,
         now: datetime | None = None,
@@ -165,7 +164,7 @@ class DemoCluster:
         self._offset = offset
         self.api = Api(self.store, clock=self.clock, closed=closed)
         self.token = self.api.add_token(User.of("credboard", ("system:masters",)))
-        self._port = port
+        self._host, self._port = host, port
         self._with_kubelet = kubelet
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -188,7 +187,7 @@ class DemoCluster:
 
     @property
     def url(self) -> str:
-        """`http://127.0.0.1:<port>`. Raises RuntimeError before `start`."""
+        """`http://<host>:<port>`. Raises RuntimeError before `start`."""
         if not self._url:
             raise RuntimeError("The demo cluster is not running. Call start() first.")
         return self._url
@@ -197,12 +196,15 @@ class DemoCluster:
         """Register a user, authorised by the RBAC objects alone, and return the bearer token."""
         return self.api.add_token(User.of(name, groups))
 
-    def kubeconfig(self, path: str | Path, *, token: str | None = None) -> Path:
-        """Write a kubeconfig whose current context is "demo" (readable by its owner only), and return its path."""
+    def kubeconfig(self, path: str | Path, *, token: str | None = None, server: str = "") -> Path:
+        """Write a kubeconfig whose current context is "demo" (readable by its owner only), and return its path.
+
+        `server` is the URL under which others reach the cluster, where that is not its own.
+        """
         document = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "demo", "cluster": {"server": self.url}}],
+            "clusters": [{"name": "demo", "cluster": {"server": server or self.url}}],
             "users": [{"name": "credboard", "user": {"token": token or self.token}}],
             "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "credboard"}}],
             "current-context": "demo",
@@ -228,7 +230,7 @@ class DemoCluster:
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken(
                     errno.EADDRINUSE,
-                    f"Port {self._port} on {_HOST} is taken by another program. Choose another one, or 0 for "
+                    f"Port {self._port} on {self._host} is taken by another program. Choose another one, or 0 for "
                     "any free port.",
                 ) from error
             raise error
@@ -264,8 +266,8 @@ class DemoCluster:
     async def _serve(self, ready: list[OSError | None], listening: threading.Event) -> None:
         self._loop, self._ends = asyncio.get_running_loop(), asyncio.Event()
         handler = _Handler(self.api, self.faults, self.requests)
-        async with handler, kmock.Server(handler, host=_HOST, port=self._port, server_cls=_WebServer) as server:
-            self._url = f"http://{_HOST}:{server.port}"
+        async with handler, kmock.Server(handler, host=self._host, port=self._port, server_cls=_WebServer) as server:
+            self._url = f"http://{self._host}:{server.port}"
             ready.append(None)
             listening.set()
             ticking = asyncio.create_task(self.kubelet.run()) if self._with_kubelet else None

@@ -43,6 +43,11 @@ def _kubernetes_flags(version: str) -> str:
     return " ".join(f"-X {stamp}.{name}={value}" for name, value in values.items())
 
 
+def _helm_flags(version: str) -> str:
+    """A chart may ask for the version, and for that of the Kubernetes that Helm was made with."""
+    return f"-X helm.sh/helm/v3/internal/version.version={version}"
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A program, the folder under tests/rig/go that pins it, and the module whose version is the program's."""
@@ -75,6 +80,7 @@ TOOLS = {
             _kubernetes_flags,
         ),
         Tool("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl", "k8s.io/kubernetes", _kubernetes_flags),
+        Tool("helm", "helm", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3", _helm_flags),
     )
 }
 

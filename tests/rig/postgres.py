@@ -57,6 +57,13 @@ class PostgresServer:
         """For DATABASE_URL."""
         return f"postgres://{_USER}:{self._password}@127.0.0.1:{self.port}/{self._database}"
 
+    def new_database(self) -> str:
+        """For DATABASE_URL: an empty database beside ours. It lasts as long as the server."""
+        name = f"other_{secrets.token_hex(4)}"
+        with psycopg.connect(self._maintenance_url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return f"postgres://{_USER}:{self._password}@127.0.0.1:{self.port}/{name}"
+
     def start(self) -> Self:
         """Make a cluster and start it. Raises NotInstalled, or StartFailed with the end of its log."""
         initdb, postgres = find("initdb"), find("postgres")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import signal
 import socket
-import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.utils import timezone
 
-from dashboard import env
+from dashboard import env, roles
 from dashboard.processes import Supervisor
 from scanner.cluster import BadConfiguration
 from scanner.cluster import Cluster as Api
@@ -61,6 +60,7 @@ class Command(BaseCommand):
         environment = {
             "CREDBOARD_DATA_DIR": str(data),
             "CREDBOARD_ALLOWED_HOSTS": ",".join([*settings.ALLOWED_HOSTS, host]),
+            "CREDBOARD_RUN_DIR": str(data),
             "REDIS_URL": env.text("REDIS_URL") or stack.enter_context(_valkey()),
         }
         if not env.text("CREDBOARD_SECRET_KEY"):
@@ -72,14 +72,9 @@ class Command(BaseCommand):
         call_command("ensure_admin", stdout=sign_in)
         supervisor = Supervisor(environment)
         stack.callback(supervisor.stop)
-        python = sys.executable
-        celery = [python, *_QUIET, "-m", "celery", "-A", "dashboard", "--quiet"]
-        supervisor.start("worker", [*celery, "worker", "--concurrency=2", "--loglevel=warning"])
-        supervisor.start("beat", [*celery, "beat", "--loglevel=warning", "--pidfile="])
-        supervisor.start("web", [
-            python, "-m", "gunicorn", "dashboard.wsgi", f"--bind={_address(host, port)}", "--worker-class=gthread",
-            "--workers=1", "--threads=8", "--log-level=warning",
-        ])  # fmt: skip
+        supervisor.start("worker", roles.worker())
+        supervisor.start("beat", roles.beat())
+        supervisor.start("web", roles.web(bind=_address(host, port)))
         self._wait(supervisor, until=lambda: _answers(host, port))
         self._say(
             f"\n  Credboard is at http://{_address(host, port)}/\n"
@@ -131,10 +126,6 @@ class Command(BaseCommand):
             name=name, defaults=given, create_defaults={**given, "scan_interval": settings.SCAN_INTERVAL}
         )
         return cluster
-
-
-#: Said at every start of a worker by root, who is whom a container or a new machine often has.
-_QUIET: Final = ("-W", "ignore:You're running the worker with superuser privileges")
 
 
 def _described(cluster: Cluster) -> str:

@@ -39,6 +39,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--selector", help="only Namespaces with these labels, as kubectl -l takes it; '' for all again"
         )
+        parser.add_argument("--demo", action="store_true", help="pages say that its workloads are an example")
         parser.add_argument("--remove", action="store_true", help="forget the cluster and what was found in it")
 
     def handle(self, *, name: str | None, remove: bool, **options: Any) -> None:
@@ -84,6 +85,7 @@ class Command(BaseCommand):
             raise CommandError(f"{name} was not saved: {wrong}") from error
         except BadConfiguration as error:
             raise CommandError(f"{name} was not saved: {error} {error.remedy}".strip()) from error
+        cluster.is_demo = cluster.is_demo or options["demo"]
         cluster.next_scan_at = timezone.now()
         cluster.save()
         self.stdout.write(f"{name} is scanned every {cluster.scan_interval} s, starting now.")

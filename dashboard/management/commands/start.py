@@ -1,0 +1,69 @@
+"""`manage.py start ROLE`: become one process of Credboard, for containers and service managers."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from django.core.management import BaseCommand, call_command
+from django.db import connection
+
+from dashboard import roles
+
+#: Any number, as long as it is always the same one: PostgreSQL's advisory locks have no names.
+_MIGRATION_LOCK: Final = 0x63726564
+
+
+class Command(BaseCommand):
+    help = (
+        "Become one process of Credboard: web, worker or beat. Or prepare the database, once for all of them: migrate."
+    )
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        level: Any = {"choices": ("debug", "info", "warning", "error"), "default": "warning"}
+        level["help"] = "of gunicorn or Celery (default %(default)s); CREDBOARD_LOG_LEVEL is for Credboard itself"
+        kinds = parser.add_subparsers(dest="role", required=True)
+        web = kinds.add_parser("web", help="the pages")
+        web.add_argument("--bind", default="127.0.0.1:8000", help="address and port (default %(default)s)")
+        web.add_argument("--workers", type=int, default=1, help="processes (default %(default)s)")
+        web.add_argument("--threads", type=int, default=8, help="of each process (default %(default)s)")
+        web.add_argument("--log-level", **level)
+        worker = kinds.add_parser("worker", help="scans, probes and mails")
+        worker.add_argument("--concurrency", type=int, default=2, help="tasks at once (default %(default)s)")
+        worker.add_argument("--log-level", **level)
+        kinds.add_parser("beat", help="tells workers when to look for what is due").add_argument("--log-level", **level)
+        kinds.add_parser("migrate", help="bring the database up to date, and make the first operator")
+
+    def handle(self, *, role: str, **options: Any) -> None:
+        if role == "migrate":
+            self._migrate()
+            return
+        names = {"web": ("bind", "workers", "threads"), "worker": ("concurrency",), "beat": ()}[role]
+        given = {name: options[name] for name in (*names, "log_level")}
+        command: list[str] = getattr(roles, role)(**given)
+        # Nothing of ours stays between the service manager and the process: signals reach it as they are sent.
+        os.execv(command[0], command)  # noqa: S606
+
+    def _migrate(self) -> None:
+        with _one_at_a_time():
+            call_command("migrate", verbosity=1, interactive=False, stdout=self.stdout)
+            call_command("ensure_admin", stdout=self.stdout)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Hold back every other migration of this database until ours has ended, also when we are killed. SQLite has one
+    writer anyway."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATION_LOCK])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATION_LOCK])

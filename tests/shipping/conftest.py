@@ -1,0 +1,117 @@
+"""Credboard as the image has it: installed from wheels alone, offline, in a folder that nothing writes to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.rig import parts
+from tests.rig.process import ServerProcess
+from tests.rig.valkey import ValkeyServer
+from tests.rig.wheels import ROOT, wheelhouse
+
+#: What an image has in its environment: nothing of ours, and no way to an index.
+BARE = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PIP_NO_INDEX": "1", "LANG": "C.UTF-8"}
+
+
+@pytest.fixture(scope="session", name="image")
+def _image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the image has as /opt/credboard, made by the script that makes it there."""
+    if not wheelhouse().is_dir():
+        parts.missing("wheels", "run `make wheels` to fetch them")
+    target = tmp_path_factory.mktemp("image") / "credboard"
+    subprocess.run(
+        [ROOT / "docker" / "install.sh", wheelhouse(), target],
+        env={**BARE, "PYTHON": sys.executable},
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    return target
+
+
+@dataclass
+class Container:
+    """The processes of one installation, each started from the image with nothing else in its environment."""
+
+    image: Path
+    data: Path
+    environment: dict[str, str]
+    _processes: list[ServerProcess] = field(default_factory=list)
+
+    def run(self, *arguments: str) -> str:
+        """What `manage.py ARGUMENTS` prints. Raises AssertionError with all of it where it fails."""
+        done = subprocess.run(
+            [*self._python, "manage.py", *arguments],
+            cwd=self.image,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def is_alive(self, role: str) -> bool:
+        """What the health check of the container says."""
+        command = [*self._python, "-m", "dashboard.alive", role]
+        done = subprocess.run(command, cwd=self.image, env=self.environment, capture_output=True, check=False)
+        return done.returncode == 0
+
+    def start(self, *command: str) -> ServerProcess:
+        """A process that lives until the test ends: `manage.py COMMAND`, or "-m" and a module."""
+        arguments = command if command[0] == "-m" else ("manage.py", *command)
+        log = self.data / f"{len(self._processes)}.log"
+        process = ServerProcess([*self._python, *arguments], log=log, cwd=self.image, environment=self.environment)
+        self._processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        for process in self._processes:
+            with suppress(ProcessLookupError):
+                process.stop()
+
+    @property
+    def _python(self) -> list[str]:
+        return [str(self.image / "venv" / "bin" / "python")]
+
+
+@pytest.fixture(name="container")
+def _container(image: Path, tmp_path: Path, valkey: ValkeyServer) -> Iterator[Container]:
+    """An installation with keys of its own in files, as compose and the chart give them, and no database yet."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    bare = {**BARE, "CREDBOARD_DATA_DIR": str(tmp_path), "TMPDIR": str(tmp_path)}
+    container = Container(image, tmp_path, bare)
+    container.run("makekeys", str(keys))
+    container.environment = {
+        **bare,
+        "CREDBOARD_SECRET_KEY_FILE": str(keys / "secret-key"),
+        "CREDBOARD_FINGERPRINT_KEY_FILE": str(keys / "fingerprint-key"),
+        "CREDBOARD_ENCRYPTION_KEYS_FILE": str(keys / "encryption-keys"),
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'credboard.sqlite3'}",
+        "REDIS_URL": valkey.url,
+        "CREDBOARD_SCAN_INTERVAL": "5",
+    }
+    yield container
+    container.stop()
+    # What nobody took must not wait for the next test.
+    valkey.stop()
+    valkey.start()
+
+
+def listing(folder: Path) -> dict[str, int]:
+    """{path: time of its last change} of everything in `folder`."""
+    found = {}
+    for base, _, names in os.walk(folder):
+        for name in names:
+            path = Path(base) / name
+            found[str(path.relative_to(folder))] = path.lstat().st_mtime_ns
+    return found

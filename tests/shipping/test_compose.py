@@ -1,0 +1,205 @@
+"""docker-compose.yml without Docker: the specification's schema, what hangs together, and each command as a process."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dashboard import env
+from tests.browser.product import wait_until
+from tests.rig.postgres import PostgresServer
+from tests.rig.process import accepts_connections, free_port
+from tests.rig.valkey import ValkeyServer
+from tests.rig.wheels import ROOT
+from tests.shipping.conftest import BARE, Container
+from tests.shipping.test_image import PATIENCE, _answers
+
+FILE = ROOT / "docker-compose.yml"
+OURS = {"web", "worker", "beat", "migrate", "keys", "demo", "demo-cluster"}
+ONCE = {"migrate", "keys", "demo-cluster"}
+
+
+def _interpolated(value: str) -> str:
+    """As compose does where no variable is set: ${NAME:-default}."""
+    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", value)
+
+
+@pytest.fixture(scope="module", name="compose")
+def _compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(_interpolated(FILE.read_text(encoding="utf-8")))
+    return document
+
+
+@pytest.fixture(scope="module", name="services")
+def _services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    services: dict[str, dict[str, Any]] = compose["services"]
+    return services
+
+
+def test_it_follows_the_compose_specification(compose: dict[str, Any], tmp_path: Path) -> None:
+    schema = files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    instance = tmp_path / "compose.json"
+    instance.write_text(json.dumps(compose))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--schemafile", str(schema), str(instance)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_variable_has_a_default() -> None:
+    assert "${" not in _interpolated(FILE.read_text(encoding="utf-8"))
+
+
+def test_every_service_is_limited_and_checked(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        limits = service["deploy"]["resources"]["limits"]
+        assert limits.keys() == {"cpus", "memory"}, name
+        assert "healthcheck" in service, name
+        assert (service["healthcheck"] == {"disable": True}) == (name in ONCE), name
+
+
+def test_only_processes_that_have_to_run_with_rights(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        if name == "postgres":  # its start-up becomes another user, and its files are its own
+            continue
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_every_image_of_others_has_a_version(services: dict[str, dict[str, Any]]) -> None:
+    images = {service["image"] for name, service in services.items() if name not in OURS}
+
+    assert all(re.search(r":v?\d", image) for image in images), images
+
+
+def test_who_waits_for_a_service_waits_for_something_that_comes(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        for other, how in service.get("depends_on", {}).items():
+            ends = services[other].get("restart") == "no"
+            expected = "service_completed_successfully" if ends else "service_healthy"
+            assert how["condition"] == expected, f"{name} waits for {other}"
+            profiles = set(services[other].get("profiles", ()))
+            assert not profiles or profiles <= set(service.get("profiles", ())), f"{other} may not be there for {name}"
+
+
+def test_nothing_waits_for_itself(services: dict[str, dict[str, Any]]) -> None:
+    waits = {name: set(service.get("depends_on", ())) for name, service in services.items()}
+    while free := [name for name, others in waits.items() if not others & waits.keys()]:
+        for name in free:
+            del waits[name]
+
+    assert not waits
+
+
+def test_volumes_and_networks_are_declared(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        named = {volume.split(":")[0] for volume in service.get("volumes", ()) if not volume.startswith(("./", "/"))}
+        assert named <= compose["volumes"].keys()
+        assert set(service.get("networks", ())) <= compose["networks"].keys()
+
+
+def test_what_keeps_data_cannot_be_reached_from_outside(compose: dict[str, Any]) -> None:
+    assert compose["networks"]["inside"] == {"internal": True}
+    for name in ("postgres", "redis", "demo"):
+        assert compose["services"][name]["networks"] == ["inside"]
+        assert "ports" not in compose["services"][name]
+
+
+def test_only_the_front_door_is_open_to_other_machines(services: dict[str, dict[str, Any]]) -> None:
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+
+    open_to_all = {
+        name for name, ports in published.items() if not all(port.startswith("127.0.0.1:") for port in ports)
+    }
+    assert open_to_all == {"caddy"}
+
+
+def test_every_variable_is_a_setting(services: dict[str, dict[str, Any]]) -> None:
+    settings = {one.name for one in env.declared()}
+    given = {name.removesuffix("_FILE") for name in OURS for name in services[name].get("environment", ())}
+
+    assert given
+    assert given <= settings
+
+
+@pytest.fixture(name="deployed")
+def _deployed(
+    image: Path, services: dict[str, dict[str, Any]], postgres: PostgresServer, valkey: ValkeyServer, tmp_path: Path
+) -> Iterator[dict[str, Container]]:
+    """{service: its container}, where a folder of this test stands for each volume and ports are free ones."""
+    for folder in ("keys", "data", "demo", "tmp"):
+        (tmp_path / folder).mkdir()
+    containers = {}
+    for name in OURS:
+        given = services[name].get("environment", {})
+        environment = {key: _here(str(value), tmp_path) for key, value in given.items()}
+        if environment:
+            environment["REDIS_URL"] = valkey.url
+        own = tmp_path / "tmp" / name
+        own.mkdir()
+        bare = {**BARE, "TMPDIR": str(own), "CREDBOARD_DATA_DIR": str(tmp_path / "data")}
+        containers[name] = Container(image, own, {**bare, **environment})
+    yield containers
+    for container in containers.values():
+        container.stop()
+    valkey.stop()
+    valkey.start()
+
+
+def _here(value: str, folder: Path) -> str:
+    return re.sub(r"^/(keys|data|demo)\b", rf"{folder}/\1", value)
+
+
+@pytest.mark.timeout(300)
+def test_every_command_of_ours_runs_in_the_order_that_compose_starts_them(
+    deployed: dict[str, Container],
+    services: dict[str, dict[str, Any]],
+    postgres: PostgresServer,
+    tmp_path: Path,
+) -> None:
+    web_port, demo_port = free_port(), free_port()
+
+    def command(name: str) -> list[str]:
+        words = [_here(str(word), tmp_path) for word in services[name]["command"]]
+        ports = {"0.0.0.0:8000": f"127.0.0.1:{web_port}", "0.0.0.0": "127.0.0.1", "6443": str(demo_port)}
+        return [ports.get(word, word).replace("http://demo:6443", f"http://127.0.0.1:{demo_port}") for word in words]
+
+    deployed["keys"].run(*command("keys"))
+    # The database of the run's server in place of the container called postgres, which has the same name and user.
+    url = (tmp_path / "keys" / "database-url").read_text()
+    assert re.fullmatch(r"postgres://credboard:[\w-]{40}@postgres:5432/credboard", url)
+    (tmp_path / "keys" / "database-url").unlink()
+    (tmp_path / "keys" / "database-url").write_text(postgres.new_database())
+    migrated = deployed["migrate"].run(*command("migrate"))
+    deployed["demo"].start("-m", *services["demo"]["entrypoint"][4:], *command("demo"))
+    wait_until(lambda: accepts_connections(demo_port), "the demo cluster answers", seconds=PATIENCE)
+    added = deployed["demo-cluster"].run(*command("demo-cluster"))
+    for name in ("web", "worker", "beat"):
+        deployed[name].start(*command(name))
+
+    wait_until(lambda: _answers(web_port, "/readyz"), "the web is ready", seconds=PATIENCE)
+    for name in ("worker", "beat"):
+        wait_until(lambda name=name: deployed[name].is_alive(name), f"{name} turns", seconds=PATIENCE)  # type: ignore[misc]
+    wait_until(lambda: _is_scanned(deployed["web"]), "a scan ends", seconds=PATIENCE)
+    assert "one-time password" in migrated
+    assert "demo is scanned every 60 s" in added
+
+
+def _is_scanned(container: Container) -> bool:
+    question = "from scanner.models import Scan; print(Scan.objects.filter(state='done').count())"
+    return container.run("shell", "-v", "0", "-c", question).strip() not in ("", "0")
