@@ -12,6 +12,8 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
+import zoneinfo
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +188,44 @@ def networks(name: str, *, about: str = "") -> tuple[Network, ...]:
         except ValueError:
             raise ImproperlyConfigured(f"{name}: {word!r} is not an IP range such as 10.0.0.0/8") from None
     return tuple(found)
+
+
+def site(name: str, default: str, *, about: str) -> str:
+    """Where people reach a page of ours: an http(s) address, perhaps with a path, without the slash at its end."""
+    values = "https://HOST, https://HOST/PATH"
+    _tell(name, "address", default, values=values, about=about)
+    value = _read(name) or default
+    try:
+        parts = urlsplit(value)
+        is_plain = (
+            parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) and "@" not in parts.netloc
+        )
+    except ValueError:
+        is_plain = False
+    if not is_plain or parts.query or parts.fragment or not value.isascii() or not value.isprintable() or " " in value:
+        raise ImproperlyConfigured(f"{name} is not an address of a page without a query; write {values}")
+    return value.rstrip("/")
+
+
+def domains(name: str, *, about: str) -> frozenset[str]:
+    """Domains of mail addresses, in lower case."""
+    found = set()
+    _tell(name, "mail domains", "", values="divided by commas or blanks", about=about)
+    for word in words(name):
+        domain = word.removeprefix("@").lower()
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", domain):
+            raise ImproperlyConfigured(f"{name}: {word!r} is not a domain such as example.com")
+        found.add(domain)
+    return frozenset(found)
+
+
+def time_zone(name: str, default: str, *, about: str) -> str:
+    """The name of a time zone in the tz database."""
+    _tell(name, "time zone", default, values="Europe/Berlin, Asia/Tokyo …", about=about)
+    value = _read(name) or default
+    if value not in zoneinfo.available_timezones():
+        raise ImproperlyConfigured(f"{name}={value!r} is not the name of a time zone such as Europe/Berlin")
+    return value
 
 
 def _tell(

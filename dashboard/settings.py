@@ -10,10 +10,12 @@ import secrets
 from pathlib import Path
 
 import dj_database_url
-from celery.schedules import schedule
+from celery.schedules import crontab, schedule
 from csp.constants import NONCE, NONE, SELF
 
 from dashboard import env
+from dashboard.mail.server import read_sender, read_server
+from dashboard.schedule import WEEKDAYS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -341,6 +343,39 @@ ALERT_TIMEOUT = env.integer(
     about="How long a service that gets an alert may take to answer before the try counts as failed.",
 )
 
+env.section("Mail")
+SMTP_SERVER = read_server()
+MAIL_IS_ON = SMTP_SERVER is not None
+MAIL_FROM = read_sender(is_on=MAIL_IS_ON)
+
+env.section("Reports by mail")
+PUBLIC_URL = env.site(
+    "CREDBOARD_URL",
+    "http://127.0.0.1:8000",
+    about="Where people reach Credboard. Links in mails begin with it.",
+)
+PUBLIC_URL_IS_SET = bool(env.text("CREDBOARD_URL"))
+MAIL_DOMAINS = env.domains(
+    "CREDBOARD_MAIL_DOMAINS",
+    about="Domains to which a report may be sent at an address that stands in a Kubeflow Profile or in the annotation "
+    "credboard.dev/owner. With none, only people who have signed in get reports: whoever may write to a cluster object "
+    "could otherwise have mail sent to anyone.",
+)
+REPORT_WEEKDAY = WEEKDAYS.index(
+    env.choice(
+        "CREDBOARD_REPORT_WEEKDAY",
+        "Monday",
+        WEEKDAYS,
+        about="When the report of a new reader is sent; each can choose.",
+    )
+)
+REPORT_HOUR = env.integer(
+    "CREDBOARD_REPORT_HOUR", 9, minimum=0, maximum=23, unit="hour of the day", about="Likewise, on the reader's clock."
+)
+REPORT_TIME_ZONE = env.time_zone(
+    "CREDBOARD_REPORT_TIME_ZONE", "UTC", about="The time zone of readers who have chosen none."
+)
+
 env.section("For machines")
 API_RATE = env.integer(
     "CREDBOARD_API_RATE",
@@ -384,12 +419,44 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 DISPATCH_INTERVAL = 2  # seconds; how late due work may start
 CELERY_BEAT_SCHEDULE = {
+    "dispatch-alerts": {
+        "task": "dashboard.tasks.dispatch_alerts",
+        "schedule": schedule(5),
+        "options": {"expires": 5},
+    },
     "dispatch-scans": {
         "task": "scanner.tasks.dispatch_scans",
         "schedule": schedule(DISPATCH_INTERVAL),
         "options": {"expires": DISPATCH_INTERVAL},
     },
+    "prune": {
+        "task": "dashboard.tasks.prune",
+        "schedule": crontab(hour="3", minute="17"),
+        "options": {"expires": 7_200},
+    },
+    # Each entry finds what is due by itself, so one that comes late, twice or not at all is made up for by the next.
+    "dispatch-reports": {
+        "task": "dashboard.tasks.dispatch_reports",
+        "schedule": schedule(60),
+        "options": {"expires": 55},
+    },
+    "dispatch-mails": {
+        "task": "dashboard.tasks.dispatch_mails",
+        "schedule": schedule(10),
+        "options": {"expires": 9},
+    },
+    "subscribe-people": {
+        "task": "dashboard.tasks.subscribe_people",
+        "schedule": schedule(900),
+        "options": {"expires": 890},
+    },
 }
+env.declare(
+    "CREDBOARD_RUN_DIR",
+    kind="folder",
+    default="the folder of temporary files",
+    about="Where a worker and beat say that they turn, for `python -m dashboard.alive`. One for each container.",
+)
 CELERY_BEAT_SCHEDULER = "dashboard.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 
@@ -420,7 +487,7 @@ METRICS_MAX_SERIES = env.integer(
     minimum=0,
     maximum=100_000,
     unit="series",
-    about="The most series of each metric that has one for each Namespace or cell, worst first; what is left out is "
+    about="The most series about single Namespaces and cells, worst first, all of them together; what is left out is "
     "counted in credboard_metrics_truncated.",
 )
 LOGGING = {

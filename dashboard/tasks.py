@@ -6,8 +6,9 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from dashboard import recipients, reporting, retention
 from dashboard.mail.delivery import deliver_due
-from dashboard.models import Mail
+from dashboard.models import Mail, Subscription
 
 
 # Shorter than dashboard.models.mail.LEASE, so that no mail changes hands while its worker lives.
@@ -19,3 +20,34 @@ def dispatch_mails() -> None:
     # here in the same moment does no harm.
     if server is not None and not Mail.objects.is_under_way(timezone.now()):
         deliver_due(server)
+
+
+#: Reports that one task makes: enough to share what is read for all of them, few enough for several workers.
+REPORTS_OF_A_TASK = 500
+
+
+@shared_task(ignore_result=True)
+def dispatch_reports() -> None:
+    """Send tasks for the subscriptions whose report is due. What a task does not come to is still due the next time."""
+    if settings.MAIL_IS_ON:
+        due = list(Subscription.objects.due(timezone.now()).values_list("pk", flat=True)[:10_000])
+        for first in range(0, len(due), REPORTS_OF_A_TASK):
+            send_reports.apply_async((due[first : first + REPORTS_OF_A_TASK],), expires=55)
+
+
+@shared_task(ignore_result=True)
+def send_reports(subscription_ids: list[int]) -> None:
+    reporting.send_due(subscription_ids, now=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def subscribe_people() -> None:
+    """Subscribe operators and owners who are new and may be written to."""
+    if settings.MAIL_IS_ON:
+        recipients.subscribe_people(now=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def prune() -> None:
+    """Forget what is older than its retention, in small batches; what a time limit cuts off goes the next night."""
+    retention.prune(now=timezone.now())

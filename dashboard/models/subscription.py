@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -118,6 +119,10 @@ class Subscription(models.Model):
     def following(self, now: datetime) -> datetime | None:
         """When a report is due next after `now`."""
         return following(self.frequency, self.weekday, self.hour, self.time_zone, now)
+
+    def local(self, at: datetime) -> datetime:
+        """`at` on the clock of the person."""
+        return at.astimezone(ZoneInfo(self.time_zone))
 
     def plan(self, *, now: datetime) -> None:
         """Set `next_send_at` as frequency, weekday, hour and time zone ask for. Does not save."""
