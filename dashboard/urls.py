@@ -7,7 +7,20 @@ from django.urls import include, path, register_converter
 
 from dashboard.api import app as api
 from dashboard.converters import CredentialConverter, NameConverter
-from dashboard.views import acknowledge, audit, cells, create, health, machines, matrix, metrics, namespaces, people, settings
+from dashboard.views import (
+    acknowledge,
+    audit,
+    cells,
+    create,
+    health,
+    machines,
+    matrix,
+    metrics,
+    namespaces,
+    people,
+    reports_by_mail,
+    settings,
+)
 
 register_converter(NameConverter, "name")
 register_converter(CredentialConverter, "credential")
@@ -31,6 +44,9 @@ urlpatterns = [
     ),
     path("audit/", audit.audit, name="audit"),
     path("settings/", settings.settings, name="settings"),
+    path("settings/report/", reports_by_mail.settings, name="report-settings"),
+    path("settings/report/confirm/<str:token>/", reports_by_mail.confirm, name="report-confirm"),
+    path("unsubscribe/<str:token>/", reports_by_mail.unsubscribe, name="unsubscribe"),
     path("sign-in/", people.SignIn.as_view(), name="login"),
     path("sign-in/new-password/", people.new_password, name="new_password"),
     path("sign-out/", LogoutView.as_view(), name="logout"),
