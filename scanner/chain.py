@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from scanner.blame import Blame, Why
 from scanner.check import Context
@@ -23,8 +24,7 @@ State = Literal["ok", "broken", "after", "unknown"]
 _STATUS_CODE: Final = re.compile(r"(?<![\d.:/-])(?:401|403|404|407|429|5\d\d)(?![\d.:/-])")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One link. `step` is "image", "pod", "pull-secrets", "secret", "key" or "registry"; `note` a second line or ""."""
 
     step: str

@@ -7,10 +7,11 @@ up in the Pod's namespace, a missing one is skipped, one of another type is igno
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Final
+
+import msgspec
 
 from scanner.credential import column
 from scanner.image import Image, InvalidImage, parse_image
@@ -32,8 +33,7 @@ PULL_REASONS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Covering:
+class Covering(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A docker config entry that the kubelet would try for an image."""
 
     secret: str
@@ -47,8 +47,7 @@ class Covering:
         return bool(self.username) and self.has_password
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullSecrets:
+class PullSecrets(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What became of the pull Secrets that a Pod names, in the Pod's order. `is_known`: Secrets could be read."""
 
     named: tuple[str, ...]
@@ -58,8 +57,7 @@ class PullSecrets:
     is_known: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageUse:
+class ImageUse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One container's image, what would be tried to pull it, and how its pull fails now (None when it does not).
 
     `image` is None when the reference is invalid; `credential` is the column of its registry, "" when it names none.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+import msgspec
 
 from scanner.chain import Step, chain_of_use
 from scanner.check import Context
@@ -82,7 +84,7 @@ def explain_image(
     alone = replace(context, snapshot=replace(context.snapshot, pods=(asked,)))
     use = next((use for use in alone.coverage.uses if use.image and use.image.name == image.name), None)
     if use is None:
-        asked = replace(asked, containers=(_container(reference),), phase="")
+        asked = msgspec.structs.replace(asked, containers=(_container(reference),), phase="")
         alone = replace(context, snapshot=replace(context.snapshot, pods=(asked,)))
         use = alone.coverage.uses[0]
     matches = () if use.pull_secrets.malformed else use.matches
@@ -115,7 +117,7 @@ def _asked(context: Context, reference: str, pod: str | None, service_account: s
         if found is None:
             raise NotThere(f"There is no Pod {shown(pod)} in {where}.")
         # What became of a Pod that is over does not matter here.
-        return replace(found, phase="")
+        return msgspec.structs.replace(found, phase="")
     account = snapshot.service_accounts.get(service_account)
     if account is None:
         raise NotThere(f"There is no ServiceAccount {shown(service_account)} in {where}.")
@@ -253,7 +255,7 @@ def _hints(context: Context, use: ImageUse, matches: tuple[Covering, ...], *, is
 
 def as_json(explanation: Explanation) -> str:
     """ASCII, two spaces of indent; entries in the order of `lines`, the chain as in a cell's details."""
-    document = asdict(explanation)
+    document: dict[str, Any] = msgspec.to_builtins(explanation)
     document["entries"] = document.pop("lines")
     document["covered"] = document.pop("is_covered")
     return json.dumps(document, indent=2)

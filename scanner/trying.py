@@ -10,8 +10,9 @@ for docker.io hides it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from scanner.check import Context
 from scanner.coverage import Covering, ImageUse
@@ -22,8 +23,7 @@ from scanner.pull_failure import Cause
 from scanner.registry_key import DOCKER_HUB_KEY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One credential that is tried. `is_refused`: a registry said no to the same login under the same key here."""
 
     covering: Covering
@@ -38,8 +38,7 @@ class Attempt:
         return self.covering.logs_in and not self.is_expired and not self.is_refused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A list of pull Secrets and what is tried with it for `column`'s images, by `uses`; none: no Pod does so now."""
 
     names: tuple[str, ...]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+import msgspec
 
 from scanner import raw
 from scanner.chain import Step, chain_of_link, chain_of_use
@@ -29,8 +31,7 @@ MAX_PODS: Final = 50
 _FAMILIES: Final = ("PS", "RG", "TK", "CE", "KF", "KS", "RQ", "HY", "PO")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """A credential that the namespace needs. `verified` is "pod" when a Pod was made and started with it since its
     Secret was last written.
 
@@ -50,7 +51,7 @@ class Cell:
     pods: tuple[str, ...] = ()
     pod_count: int = 0
     chain: tuple[Step, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
