@@ -99,6 +99,7 @@ class MailQuerySet(models.QuerySet["Mail"]):
     def give_up_old(self, now: datetime) -> int:
         """Fail those that have waited for `TOO_OLD`; their last error stays."""
         old = self.filter(state=Mail.State.QUEUED, queued_at__lt=now - TOO_OLD)
+        old.filter(error="").update(error=f"Nobody sent it within {TOO_OLD.days} days: mail was off, or no worker ran")
         return old.update(state=Mail.State.FAILED, next_try_at=None, settled_at=now)
 
     def settled(self, *, before: datetime) -> MailQuerySet:

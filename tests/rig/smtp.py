@@ -129,12 +129,14 @@ class SmtpSink(Controller):
     async def answer(self, step: str, smtp: SMTP) -> str | None:
         """What to say at `step`; None: what a server says when all is well."""
         told = self.answers[step].popleft() if self.answers[step] else None
-        if told == HANG:
-            await self._ending.wait()
-        if told in (HANG, DROP):
+        if told not in (HANG, DROP):
+            return told
+        try:
+            if told == HANG:
+                await self._ending.wait()
+        finally:  # as well when the client left, which cancels this
             smtp.transport.close()
-            return "421 Closing"
-        return told
+        return "421 Closing"
 
     async def handle_EHLO(
         self, server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
