@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, re_path
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.parser import Parser
 
 from dashboard.api.gate import gate, no_such_path
 from dashboard.api.keys import BrowserAuth, KeyAuth
@@ -21,6 +22,7 @@ from dashboard.api.problems import (
     NO_CSRF_TOKEN,
     NO_KEY,
     NOT_FOUND,
+    NOT_JSON,
     TOO_LARGE,
     UNAVAILABLE,
     Mistake,
@@ -43,6 +45,16 @@ Send a key as `Authorization: Bearer cbk_…`. It sees what its person may see a
 `next`. Every error is `application/problem+json` and says what to do.
 """
 
+
+class JsonParser(Parser):
+    """Only what says that it is JSON is read as such: a form of another site cannot say so."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        if request.content_type != "application/json":
+            raise Problem(NOT_JSON)
+        return super().parse_body(request)
+
+
 api: Final = NinjaAPI(
     title="Credboard",
     version="1",
@@ -51,6 +63,7 @@ api: Final = NinjaAPI(
     docs_url=None,
     auth=[KeyAuth(), BrowserAuth()],
     urls_namespace="api",
+    parser=JsonParser(),
 )
 for module in (clusters, namespaces, cells, findings, credentials, scans, acknowledgements):
     api.add_router("", module.router)
@@ -121,7 +134,9 @@ def _unknown(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def _library(request: HttpRequest, error: HttpError) -> HttpResponse:
-    """Of those that django-ninja raises itself: 403 for a missing CSRF token, 400 for what is not JSON."""
+    """Of those that django-ninja raises itself: 403 for a missing CSRF token, 400 for a body that was refused."""
+    if isinstance(error.__cause__, Problem):
+        return error.__cause__.response(request)
     return Problem(NO_CSRF_TOKEN if error.status_code == 403 else MALFORMED).response(request)
 
 
