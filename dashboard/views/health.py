@@ -1,14 +1,14 @@
-"""For probes and load balancers; without sign-in, and without anything about what is scanned."""
+"""For probes and load balancers; without sign-in, and without the name of anything that is scanned."""
 
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from dashboard.shell import broker
+from dashboard.readiness import readiness
 
 
 @login_not_required
@@ -23,16 +23,6 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """The database answers, so pages can be served. The broker is told, but pages do without."""
-    database = _database_answers()
-    body = {"database": "ok" if database else "down", "broker": "ok" if broker.is_up() else "down"}
-    return JsonResponse(body, status=200 if database else 503)
-
-
-def _database_answers() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return False
-    return True
+    """503 while pages cannot be served. The broker and the scans are told, but pages do without."""
+    found = readiness(now=timezone.now())
+    return JsonResponse(found.told, status=200 if found.is_ready else 503)

@@ -15,7 +15,7 @@ from django.db import DatabaseError
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from dashboard import shell
+from dashboard import readiness, shell
 from scanner.models import Cluster, Scan
 from tests import factories
 
@@ -204,7 +204,8 @@ class TestWithoutRedis:
     def test_readiness_tells_it_but_stays_ready(self, client: Client) -> None:
         response = client.get("/readyz")
 
-        assert (response.status_code, response.json()) == (200, {"database": "ok", "broker": "down"})
+        told = response.json()
+        assert (response.status_code, told["status"], told["database"], told["broker"]) == (200, "ready", "ok", "down")
 
 
 class TestTheBrokerQuestion:
@@ -285,12 +286,43 @@ class TestProbes:
         def fail() -> None:
             raise DatabaseError("password=hunter2")
 
-        monkeypatch.setattr("dashboard.views.health.connection.cursor", fail)
+        monkeypatch.setattr("dashboard.readiness.connection.cursor", fail)
 
         response = client.get("/readyz")
 
         assert response.status_code == 503
-        assert response.json() == {"database": "down", "broker": "ok"}
+        assert response.json() == {
+            "status": "not ready",
+            "database": "down",
+            "migrations": "unknown",
+            "broker": "ok",
+            "scans": "unknown",
+        }
+
+    def test_a_database_of_another_version_is_not_ready(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dashboard.readiness._migrations", readiness._Migrations())
+        monkeypatch.setattr("dashboard.readiness.pending_migrations", lambda: ["scanner.0009_more"])
+        assert (client.get("/readyz").status_code, client.get("/readyz").json()["migrations"]) == (503, "pending")
+
+        monkeypatch.setattr("dashboard.readiness.pending_migrations", list)
+
+        assert (client.get("/readyz").status_code, client.get("/readyz").json()["migrations"]) == (200, "ok")
+
+    def test_scans_are_told_without_a_name_and_do_not_take_pages_away(self, client: Client) -> None:
+        def told() -> tuple[int, str]:
+            response = client.get("/readyz")
+            assert "prod-eu" not in response.content.decode()
+            return response.status_code, response.json()["scans"]
+
+        assert told() == (200, "none")
+        cluster = factories.cluster(scanned_at=timezone.now() - timedelta(minutes=14))
+        assert told() == (200, "old")
+        factories.scan(cluster, state=Scan.State.DONE)
+        assert told() == (200, "ok")
+        factories.cluster("second")
+        assert told() == (200, "old")
+        Cluster.objects.filter(name="second").update(next_scan_at=None)
+        assert told() == (200, "ok")
 
 
 def test_a_shell_without_a_person_shows_no_cluster() -> None:
