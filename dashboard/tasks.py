@@ -7,8 +7,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from dashboard import recipients, reporting, retention
+from dashboard.alerting import delivery, planning
 from dashboard.mail.delivery import deliver_due
-from dashboard.models import Mail, Subscription
+from dashboard.models import AlertRoute, Mail, Subscription
 
 
 # Shorter than dashboard.models.mail.LEASE, so that no mail changes hands while its worker lives.
@@ -51,3 +52,20 @@ def subscribe_people() -> None:
 def prune() -> None:
     """Forget what is older than its retention, in small batches; what a time limit cuts off goes the next night."""
     retention.prune(now=timezone.now())
+
+
+@shared_task(ignore_result=True, soft_time_limit=110, time_limit=120)
+def dispatch_alerts() -> None:
+    """Make messages of what changed, and have them sent if any is due."""
+    now = timezone.now()
+    while planning.plan(now=now) == planning.BATCH:
+        pass
+    if AlertRoute.objects.due(now).exists():
+        deliver_alerts.apply_async(expires=60)
+
+
+# Shorter than dashboard.models.alert.LEASE, so that no message changes hands while its worker lives.
+@shared_task(ignore_result=True, soft_time_limit=110, time_limit=120)
+def deliver_alerts() -> None:
+    """Send what is due. In a task of its own, so that services that hang hold up nothing else."""
+    delivery.deliver()
