@@ -178,6 +178,7 @@ class _Round:
                 html=rendered.html,
                 text=rendered.text,
                 headers=report_headers(subscription=subscription.pk, unsubscribe_url=report.unsubscribe_url),
+                subscription=subscription,
             )
         return int(mail is not None)
 

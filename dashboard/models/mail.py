@@ -115,6 +115,20 @@ class MailQuerySet(models.QuerySet["Mail"]):
         own = Q(subscription__user=user)
         return self.filter(own | Q(to__iexact=user.email) if user.email else own)
 
+    def archive(self, user: Any, *, to: str = "", state: str = "") -> MailQuerySet:
+        """What `user` may see, newest first, without the mails themselves: those to addresses that contain `to`, in
+        `state` ("queued" stands for all that are under way)."""
+        mails = self.visible_to(user)
+        if to:
+            mails = mails.filter(to__icontains=to)
+        if state:
+            mails = mails.filter(state__in=_UNSENT if state == Mail.State.QUEUED else [state])
+        return mails.defer("html", "text", "headers").order_by("-created_at", "-pk")
+
+    def in_trouble(self) -> MailQuerySet:
+        """Those that wait because of an error, the one that was tried or put off last first."""
+        return self.filter(state=Mail.State.QUEUED).exclude(error="").order_by("-next_try_at", "-pk")
+
 
 class Mail(models.Model):
     """One mail to one address. `html` and `text` are what was, or will be, sent; never a secret value."""
