@@ -21,7 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from dashboard.alerting.sending import BadAddress, NotSent, send
+from dashboard.alerting.sending import BadAddress, NotSent, load, send
 from dashboard.encryption import CannotDecrypt, decrypt
 from dashboard.models import AlertMessage, AlertPlan, AlertRoute
 from scanner.check import Status
@@ -60,6 +60,7 @@ def _rounds(*, until: float) -> int:
             errands = _claimed()
             if not errands:
                 break
+            load()
             try:
                 # The threads only talk to services; rows are this thread's business.
                 for errand, error in zip(errands, threads.map(_try, errands), strict=True):

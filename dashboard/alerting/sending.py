@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import socket
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -76,17 +79,17 @@ def allowed() -> frozenset[str]:
 @sensitive_variables()
 def check_address(url: str) -> Service:
     """What `url` leads to. Raises BadAddress. Nothing is connected to."""
-    service = _service(url)
-    return Service(schema=service.schema, label=str(service.service_name))
+    schema, service = _service(url)
+    return Service(schema=schema, label=str(service.service_name))
 
 
 @sensitive_variables()
 def send(url: str, *, title: str, body: str, status: str) -> None:
     """Have the service at `url` take a message about `status`. Waits `settings.ALERT_TIMEOUT` seconds at most (and a
     moment). Raises BadAddress or NotSent."""
-    service = _service(url)
-    _refuse_metadata(service)
-    apprise = _apprise()
+    schema, service = _service(url)
+    _refuse_metadata(schema, service)
+    apprise = load()
     carrier = apprise.Apprise(asset=service.asset)
     carrier.add(service)
     try:
@@ -118,31 +121,58 @@ def masked(text: str, url: str) -> str:
 def _parts(url: str) -> set[str]:
     pieces = urlsplit(url)
     found = [url, pieces.netloc, *pieces.netloc.replace("@", ":").split(":"), pieces.path, *pieces.path.split("/")]
-    found += [pieces.query, pieces.fragment, *(value for _, value in parse_qsl(pieces.query, keep_blank_values=True))]
+    found += [pieces.query, pieces.fragment, *re.split("[&;=]", pieces.query)]
     everything = {*found, *(unquote(part) for part in found), *(part.lower() for part in found)}
     return {part for part in everything if len(part) >= _SHORTEST_SECRET}
 
 
-def _apprise() -> Any:
-    """Apprise, with a log that nobody reads. Only when needed: it takes half a second and a hundred modules."""
-    import apprise  # noqa: PLC0415
-    import apprise.result  # noqa: PLC0415
+@cache
+def load() -> Any:
+    """Apprise, with a log that nobody reads. Only when needed: it takes half a second and a hundred modules. Whoever is
+    about to send from threads calls this before, since the filter of warnings is one for all threads."""
+    with warnings.catch_warnings():
+        # Its plugins for mail look for a module of Python's that is on its way out, and can do without.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import apprise  # noqa: PLC0415
+        import apprise.manager_plugins  # noqa: PLC0415
+        import apprise.result  # noqa: PLC0415
 
+        apprise.manager_plugins.NotificationManager().load_modules()  # type: ignore[no-untyped-call]
     logger = logging.getLogger("apprise")
-    if logger.propagate:
-        logger.propagate = False
-        logger.addHandler(logging.NullHandler())
+    # Below a warning it tells whole addresses; and that much only to whoever asks for the result of a sending.
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    logger.addHandler(logging.NullHandler())
     return apprise
 
 
 @sensitive_variables()
-def _service(url: str) -> NotifyBase:
+def _service(url: str) -> tuple[str, NotifyBase]:
+    """By what the address begins in Apprise's own words ("slack", also where a page's address was pasted), and the
+    service."""
     url = url.strip()
-    schema = url.partition("://")[0].lower()
     _refuse_files(url)
+    schema = url.partition("://")[0].lower()
     if schema not in (*allowed(), "http", "https"):
         raise BadAddress(f"Addresses that begin with {shown(schema, 20)}:// are not allowed here. {_hint(schema)}")
-    apprise = _apprise()
+    apprise = load()
+    parts = apprise.plugins.url_to_dict(url, secure_logging=True)
+    if not parts or parts["schema"] not in allowed():
+        raise BadAddress(f"This is no address of a service that Credboard can send to. {_hint(schema)}")
+    schema = str(parts["schema"])
+    service: NotifyBase | None = apprise.Apprise.instantiate(parts, asset=_asset(apprise))
+    if service is None:
+        raise BadAddress(f"This is no whole address of the service {schema}: look up in Apprise's list what it needs.")
+    # What an address may say of itself, but not here: to wait longer, to try again by itself, to follow redirects, and
+    # to count as sent when it was not.
+    service.redirects = service.optional = False
+    service.retry = 0
+    service.socket_connect_timeout = min(service.socket_connect_timeout, float(settings.ALERT_TIMEOUT))
+    service.socket_read_timeout = float(settings.ALERT_TIMEOUT)
+    return schema, service
+
+
+def _asset(apprise: Any) -> Any:
     asset = apprise.AppriseAsset(
         storage_mode=apprise.PersistentStoreMode.MEMORY,
         allow_templates=False,
@@ -151,16 +181,7 @@ def _service(url: str) -> NotifyBase:
     asset.app_id, asset.app_desc, asset.app_url = "Credboard", "Credboard", ""
     asset.image_url_mask = asset.image_url_logo = ""  # else services fetch pictures of Apprise's from elsewhere
     asset.http_redirects = asset.pgp_autogen = asset.pem_autogen = False
-    service: NotifyBase | None = apprise.Apprise.instantiate(url, asset=asset)
-    if service is None or service.schema not in allowed():
-        raise BadAddress(f"This is no address of a service that Credboard can send to. {_hint(schema)}")
-    # What an address may say of itself, but not here: to wait longer, to try again by itself, to follow redirects, and
-    # to count as sent when it was not.
-    service.redirects = service.optional = False
-    service.service_retry = 0
-    service.socket_connect_timeout = min(service.socket_connect_timeout, float(settings.ALERT_TIMEOUT))
-    service.socket_read_timeout = float(settings.ALERT_TIMEOUT)
-    return service
+    return asset
 
 
 def _hint(schema: str) -> str:
@@ -181,10 +202,10 @@ def _refuse_files(url: str) -> None:
 
 
 @sensitive_variables()
-def _refuse_metadata(service: NotifyBase) -> None:
+def _refuse_metadata(schema: str, service: NotifyBase) -> None:
     host = str(service.host or "")
     found = [host.strip("[]")]
-    if service.schema in WEBHOOKS:
+    if schema in WEBHOOKS:
         # Other services may keep a token where a host stands, which no name server is to hear of.
         try:
             found = [str(info[4][0]) for info in socket.getaddrinfo(host.strip("[]"), service.port or 443)]

@@ -192,11 +192,6 @@ class AlertMessageQuerySet(models.QuerySet["AlertMessage"]):
         """Newest first; without those of which everything was known by the time they were due."""
         return self.exclude(state=AlertMessage.State.COLLECTING).select_related("route").order_by("-sealed_at", "-pk")
 
-    def prune(self, *, before: datetime) -> int:
-        """Forget what was sent or given up `before`; how many messages that were."""
-        done = self.filter(state__in=[AlertMessage.State.SENT, AlertMessage.State.GIVEN_UP], sealed_at__lt=before)
-        return done.delete()[1].get("dashboard.AlertMessage", 0)
-
 
 class AlertMessage(models.Model):
     """A message of a route. It collects until `due_at` (longer while `is_held` by quiet hours); then title and body are
