@@ -114,11 +114,13 @@ api.add_decorator(_strict)
 def urls() -> list[URLPattern]:
     """The patterns below `/api/v1/`; unknown addresses are a problem as well, not a page."""
     patterns, _, _ = api.urls
-    ours = [
-        path(str(pattern.pattern), gate(pattern.callback), name=pattern.name)
+    # An address comes once for each of its methods, every time with the same view.
+    views = {
+        (str(pattern.pattern), pattern.name): pattern.callback
         for pattern in patterns
         if isinstance(pattern, URLPattern) and pattern.name != "api-root"
-    ]
+    }
+    ours = [path(route, gate(view), name=name) for (route, name), view in views.items()]
     return [*ours, re_path(r"^(?P<path>.*)$", no_such_path, name="api-nothing")]
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-VIEWS = sorted(Path(__file__).parents[2].joinpath("dashboard/views").glob("*.py"))
+DASHBOARD = Path(__file__).parents[2].joinpath("dashboard")
+VIEWS = sorted([*DASHBOARD.glob("views/*.py"), *DASHBOARD.glob("api/resources/*.py")])
+API = sorted(DASHBOARD.glob("api/**/*.py"))
 QUERIES = {"filter", "exclude", "annotate", "aggregate", "raw", "extra"}
 LONGEST = 15
 
@@ -19,14 +21,18 @@ def functions(path: Path) -> Iterator[ast.FunctionDef]:
             yield node
 
 
-@pytest.mark.parametrize("path", VIEWS, ids=lambda path: path.name)
+def name(path: Path) -> str:
+    return str(path.relative_to(DASHBOARD))
+
+
+@pytest.mark.parametrize("path", sorted({*VIEWS, *API}), ids=name)
 def test_a_view_builds_no_query(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in QUERIES:
             pytest.fail(f"{path.name}:{node.lineno} calls .{node.func.attr}(): give it a name as a QuerySet method")
 
 
-@pytest.mark.parametrize("path", VIEWS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", VIEWS, ids=name)
 def test_a_view_has_at_most_fifteen_lines(path: Path) -> None:
     for function in functions(path):
         body = function.body[1:] if ast.get_docstring(function) else function.body
