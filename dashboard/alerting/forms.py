@@ -33,7 +33,7 @@ def _zones() -> list[tuple[str, str]]:
     return [(zone, zone) for zone in sorted(available_timezones() - {"localtime"})]
 
 
-class AlertRouteForm(forms.ModelForm[AlertRoute]):
+class AlertRouteForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A new route, or another state of one that is there; then an empty address leaves it as it is."""
 
     address = forms.CharField(
