@@ -40,6 +40,7 @@ lint: $(DEV_STAMP) ## The gate but for the tests: style, types, layers, migratio
 	$(BIN)/lint-imports --no-cache
 	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py checkdocs --check
+	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py settingsdocs --check
 	@# A key of the right length, made up for this one command.
 	$(DEPLOYED) CREDBOARD_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING

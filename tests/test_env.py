@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from dashboard import env
 
 NAME = "CREDBOARD_TEST"
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +99,72 @@ def test_a_file_that_cannot_be_read_is_named_and_its_content_is_not(
         env.text(NAME)
     assert f"CREDBOARD_TEST_FILE={path} cannot be read" in str(refused.value)
     assert "s3cr3t" not in str(refused.value)
+
+
+def test_an_empty_file_is_no_value(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "value"
+    path.write_text("\n")
+    monkeypatch.setenv(f"{NAME}_FILE", str(path))
+    with pytest.raises(ImproperlyConfigured, match="is an empty file"):
+        env.secret(NAME)
+
+
+@pytest.mark.parametrize(
+    "reader", [env.secret, lambda name: env.url(name, "redis://x", schemes=("redis",)), env.secrets]
+)
+def test_what_may_hold_a_secret_is_never_shown(
+    monkeypatch: pytest.MonkeyPatch, reader: Callable[[str], object]
+) -> None:
+    monkeypatch.setenv(NAME, "http://hunter2:x")
+    try:
+        reader(NAME)
+    except ImproperlyConfigured as refused:
+        assert "hunter2" not in str(refused)  # noqa: PT017 (some of them have nothing to refuse)
+
+
+def test_former_keys_are_divided_by_white_space_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, " a,b\nc%d ")
+    assert env.secrets(NAME) == ("a,b", "c%d")
+
+
+def test_a_choice_is_taken_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, "JSON")
+    assert env.choice(NAME, "line", ("line", "json")) == "json"
+    monkeypatch.setenv(NAME, "xml")
+    with pytest.raises(ImproperlyConfigured, match="CREDBOARD_TEST='xml' must be one of line, json"):
+        env.choice(NAME, "line", ("line", "json"))
+
+
+class TestDeclared:
+    def test_every_variable_that_the_settings_read_is_declared_with_its_purpose(self) -> None:
+        source = "".join(
+            path.read_text(encoding="utf-8")
+            for path in Path(env.__file__).parent.rglob("*.py")
+            if path.name != "env.py"
+        )
+        read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', source))
+        known = {one.name: one for one in env.declared()}
+
+        assert {"CREDBOARD_SECRET_KEY", "DATABASE_URL"} <= read <= known.keys()
+        assert [one.name for one in known.values() if len(one.about) < 15 or not one.section] == []
+
+    def test_the_page_is_what_the_settings_say(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "settingsdocs", "--check"],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "DATABASE_URL": "sqlite://:memory:"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def test_the_page_holds_no_value_of_this_machine(self) -> None:
+        page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+        assert str(ROOT) not in page
+        assert "hunter2" not in page
+
+    def test_the_first_declaration_of_a_name_counts(self) -> None:
+        (before,) = [one for one in env.declared() if one.name == "CREDBOARD_LOG_LEVEL"]
+        env.text("CREDBOARD_LOG_LEVEL", about="something else")
+        assert before in env.declared()

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core import checks
 from django.core.checks import run_checks
 
+from dashboard import system_checks
+
 ROOT = Path(__file__).parent.parent
+CHECKS = [one for one in vars(system_checks).values() if (getattr(one, "__doc__", "") or "").startswith("dashboard.")]
 
 
 def warnings() -> dict[str, str]:
@@ -35,6 +40,67 @@ def test_believing_the_header_of_everybody_is_warned_of(settings: Any, ranges: t
     assert ("dashboard.W002" in warnings()) is warned
 
 
+@pytest.mark.parametrize(
+    ("key", "wrong", "right"),
+    [
+        ("W004", {"REDIS_URL": "redis://:pw@redis.example.com:6379/0"}, {"REDIS_URL": "redis://[::1]:6379/0"}),
+        ("W005", {"ALLOWED_HOSTS": ["localhost", "credboard.example.com"]}, {"ALLOWED_HOSTS": ["127.0.0.1", "[::1]"]}),
+        ("W005", {"ALLOWED_HOSTS": ["10.0.0.7"]}, {"ALLOWED_HOSTS": ["10.0.0.7"], "HTTPS": True}),
+        ("W006", {"ALLOWED_HOSTS": ["*"]}, {"ALLOWED_HOSTS": ["credboard.example.com"]}),
+        ("W007", {"REDELIVER_AFTER": 1_800}, {"REDELIVER_AFTER": 1_801}),
+        ("W008", {"SCAN_LEASE": 90, "API_TIMEOUT": 30}, {"SCAN_LEASE": 120, "API_TIMEOUT": 30}),
+        ("W009", {"OPERATORS": {"ada"}, "TRUSTED_PROXIES": ()}, {"OPERATORS": frozenset()}),
+        (
+            "I001",
+            {"SECRET_KEY": "same", "FINGERPRINT_KEY": "same", "SECRET_KEY_IS_EPHEMERAL": False},
+            {"SECRET_KEY": "one", "FINGERPRINT_KEY": "another", "SECRET_KEY_IS_EPHEMERAL": False},
+        ),
+        (
+            "E001",
+            {"SECRET_KEY_IS_EPHEMERAL": True, "sqlite": False},
+            {"SECRET_KEY_IS_EPHEMERAL": True, "sqlite": True},
+        ),
+    ],
+)
+def test_settings_that_are_no_good_together_are_told_with_a_remedy(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, key: str, wrong: dict[str, Any], right: dict[str, Any]
+) -> None:
+    check = next(one for one in CHECKS if one.__doc__.startswith(f"dashboard.{key}:"))
+
+    def told(values: dict[str, Any]) -> list[checks.CheckMessage]:
+        monkeypatch.setattr(system_checks, "_is_sqlite", lambda: values.get("sqlite", True))
+        for name, value in values.items():
+            if name.isupper():
+                setattr(settings, name, value)
+        return list(check(None))
+
+    (message,) = told(wrong)
+    assert message.id == f"dashboard.{key}"
+    assert message.hint
+    assert "pw@" not in str(message)
+    assert told(right) == []
+
+
+def test_a_slip_of_the_pen_is_told_with_the_name_that_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDBOARD_SCAN_INTERVALL", "30")
+    monkeypatch.setenv("CREDBOARD_QQQQ", "secret-value")
+    monkeypatch.setenv("CREDBOARD_SECRET_KEY_FILE", "/run/key")
+
+    found = {one.msg.split()[0]: one for one in system_checks.variables_are_known(None)}
+
+    assert found.keys() == {"CREDBOARD_SCAN_INTERVALL", "CREDBOARD_QQQQ"}
+    assert found["CREDBOARD_SCAN_INTERVALL"].hint == "Did you mean CREDBOARD_SCAN_INTERVAL?"
+    assert "secret-value" not in str(found.values())
+
+
+def test_every_check_is_in_the_docs_and_no_id_is_given_twice() -> None:
+    documented = [key for key, _ in system_checks.documented()]
+    source = Path(system_checks.__file__).read_text(encoding="utf-8")
+
+    assert sorted(documented) == sorted(set(re.findall(r'id="(dashboard\.\w+)"', source)))
+    assert len(documented) == len(CHECKS)
+
+
 def test_outside_of_a_deployment_nothing_is_warned_of() -> None:
     assert [one for one in run_checks() if str(one.id).startswith("dashboard.")] == []
 
@@ -46,6 +112,9 @@ def test_outside_of_a_deployment_nothing_is_warned_of() -> None:
         ("CREDBOARD_SCAN_INTERVAL", "1", "CREDBOARD_SCAN_INTERVAL=1 is not between 5 and 86400"),
         ("CREDBOARD_HTTPS", "perhaps", "CREDBOARD_HTTPS='perhaps' is not a boolean"),
         ("CREDBOARD_TRUSTED_PROXIES", "mesh", "CREDBOARD_TRUSTED_PROXIES: 'mesh' is not an IP range"),
+        ("CREDBOARD_LOG_FORMAT", "xml", "CREDBOARD_LOG_FORMAT='xml' must be one of line, json"),
+        ("DATABASE_URL", "mysql://credboard:hunter2@db/x", "DATABASE_URL does not begin with one of postgres"),
+        ("REDIS_URL", "redis://:hunter2@host:port/0", "REDIS_URL is not an address; write redis://"),
     ],
 )
 def test_a_setting_that_makes_no_sense_stops_every_command(variable: str, value: str, words: str) -> None:
@@ -59,3 +128,4 @@ def test_a_setting_that_makes_no_sense_stops_every_command(variable: str, value:
     )
     assert done.returncode != 0
     assert words in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
