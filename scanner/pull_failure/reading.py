@@ -80,7 +80,8 @@ def _first(rules: Iterable[Rule], text: str) -> Reading | None:
 
 
 _MOUNT_TEXT = re.compile(
-    r"mountvolume|mount volumes|references non-existent (?:secret|config) key|volume <name>|nodepublishsecretref"
+    r"mountvolume|mount volumes|waiting for volumes to|references non-existent (?:secret|config) key"
+    r"|volume <name>|nodepublishsecretref"
 )
 _AFTER_PULL = frozenset(
     {
@@ -191,7 +192,7 @@ def _element(text: str, images: tuple[str, ...], registry: str | None) -> Readin
 def _attempt(text: str, images: tuple[str, ...], registry: str | None) -> Reading:
     prepared = prepared_text(text, images)
     found = _first(PULL, prepared) or _UNKNOWN
-    sent = credential_was_sent(prepared)
+    sent = credential_was_sent(prepared, text)
     if sent is not None:
         found = replace(found, credentials_used=sent)
     return by_place(found, text, prepared, registry)

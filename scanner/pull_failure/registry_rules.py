@@ -81,6 +81,7 @@ PECULIAR = (
     rule(Cause.NOT_FOUND, r"does not use the \W?\w{1,40}\W? tag"),
     # A web server, a login page or a captive portal in the registry's place.
     rule(Cause.REGISTRY_ERROR, r"media type text/html|unknown type text/html"),
+    rule(Cause.REGISTRY_ERROR, r"requesting bearer token: .{0,60}404", also=(Cause.NOT_FOUND,)),
     rule(Cause.REGISTRY_ERROR, r"pinging \w{1,9} registry \S{1,300}: [a-z :]{0,60}404", also=(Cause.NOT_FOUND,)),
 )
 
@@ -115,13 +116,15 @@ AUTH = (
         r"permission_denied: |insufficient_permission",
         r"denied: denied",
         r"token (?:provided )?does not match|requires? .{0,40}scope|read[:_]packages?",
-        r"not authorized to perform",
+        r"not authorized to perform: ",
         r"account .{0,40}(?:locked|suspended|disabled|blocked)|user .{0,80}(?:locked|suspended|disabled|"
         r"blocked|not active)",
         r"two-factor|2fa|sso .{0,40}(?:authori[sz]|enforce)|saml",
         r"failed to fetch oauth token.{0,80}" + status("40[0134]"),
         r"has been revoked|revoked token",
         r"aadsts\d|authentication failed for|login failed|login attempt",
+        # Most registries refuse an expired credential in the same words as a wrong one.
+        also=(Cause.AUTH_EXPIRED,),
         used=True,
     ),
     rule(

@@ -18,6 +18,8 @@ _SENT = re.compile(
         )
     )
 )
+# Docker and containers/image name the account in the address of the token, and only where they have one.
+_ACCOUNT = re.compile(r"[?&]account=[^&\s\"]", re.IGNORECASE)
 _NOT_SENT = re.compile(
     "|".join(
         (
@@ -25,14 +27,13 @@ _NOT_SENT = re.compile(
             r"no basic auth credentials",
             r"unauthenticated pull rate limit",
             r"missing username or secret",
-            r"no credentials on this request",
         )
     )
 )
 
 
-def credential_was_sent(text: str) -> bool | None:
-    """Return True or False where the prepared ``text`` proves it, None where it does not."""
-    if _SENT.search(text):
+def credential_was_sent(prepared: str, text: str) -> bool | None:
+    """Return True or False where the ``prepared`` form of ``text`` or an address in it proves it, else None."""
+    if _SENT.search(prepared) or _ACCOUNT.search(text):
         return True
-    return False if _NOT_SENT.search(text) else None
+    return False if _NOT_SENT.search(prepared) else None

@@ -15,9 +15,15 @@ _HEAD = 12_288
 _TAIL = 4_096
 
 
+_BARE_QUOTE = re.compile(r'(?<!\\)"')
+
+
 def bounded(message: str) -> str:
     """The text to read: at most 16,384 characters, the head and the tail of what is longer."""
     text = message if len(message) <= _HEAD + _TAIL else f"{message[:_HEAD]} ... {message[-_TAIL:]}"
+    if '\\"' in text and not _BARE_QUOTE.search(text):
+        # Copied out of JSON or a log, where every quote is escaped.
+        text = text.replace('\\"', '"')
     return text.replace("\x00", " ").strip()
 
 
@@ -62,7 +68,7 @@ _BEGINNING = r"""(?=
     )"""
 _BORDER = re.compile(r",\ " + _BEGINNING, re.VERBOSE | re.IGNORECASE)
 _OPENING = re.compile(r"(?:^|(?<=[\s\"(]))\[" + _BEGINNING, re.VERBOSE | re.IGNORECASE)
-_MIRRORS = "(Mirrors also failed: "
+_MIRRORS = re.compile(r"\(mirrors also failed: ", re.IGNORECASE)
 
 
 def elements(text: str) -> list[str]:
@@ -76,9 +82,9 @@ def elements(text: str) -> list[str]:
 
 def split_mirrors(text: str) -> tuple[str, str] | None:
     """What the mirrors said and what the registry, asked last, said (containers/image); None without mirrors."""
-    _, found, rest = text.partition(_MIRRORS)
-    mirrors, closed, last = rest.rpartition("]): ")
-    if not found or not closed:
+    found = _MIRRORS.search(text)
+    mirrors, closed, last = text[found.end() :].rpartition("]): ") if found else ("", "", "")
+    if not closed:
         return None
     return mirrors, last.partition(": ")[2]
 
