@@ -78,7 +78,7 @@ def revoke_feed(request: HttpRequest, pk: int) -> HttpResponseRedirect:
 @login_not_required
 @sensitive_variables()
 @require_safe
-def calendar(request: HttpRequest, token: str) -> HttpResponse:
+def calendar(request: HttpRequest, token: str) -> HttpResponseBase:
     """When credentials end, for whoever has the address."""
     feed = CalendarFeed.objects.holding(token)
     if feed is None:
