@@ -124,7 +124,7 @@ class AlertRouteForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic 
     @sensitive_variables()
     def keep(self, *, actor: str) -> AlertRoute:
         """Save the route. Messages that wait are looked at again, since what holds them back may be over."""
-        route = self.instance
+        route: AlertRoute = self.instance
         now = timezone.now()
         if url := self.cleaned_data["address"]:
             route.url = encrypt(url)
@@ -133,7 +133,7 @@ class AlertRouteForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic 
         is_switched = not self.is_new and "is_enabled" in self.changed_data
         if self.is_new:
             route.created_by = actor
-        route = self.save()
+        self.save()
         if is_switched:
             route.start_anew(now=now)
         route.end_of_waiting(now=now)

@@ -35,7 +35,7 @@ def alert_routes(request: HttpRequest) -> HttpResponse:
 def alert_route(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """Add a route, or change the one with `pk`."""
     route = get_object_or_404(AlertRoute, pk=pk) if pk is not None else None
-    form = AlertRouteForm(request.POST or None, instance=route)
+    form = AlertRouteForm(request.POST if request.method == "POST" else None, instance=route)
     if form.is_valid():
         with transaction.atomic():
             kept = form.keep(actor=request.user.get_username())
