@@ -44,6 +44,7 @@ urlpatterns = [
     ),
     path("audit/", audit.audit, name="audit"),
     path("settings/", settings.settings, name="settings"),
+    path("settings/alerts/", include("dashboard.alerting.urls")),
     path("settings/report/", reports_by_mail.settings, name="report-settings"),
     path("settings/report/confirm/<str:token>/", reports_by_mail.confirm, name="report-confirm"),
     path("unsubscribe/<str:token>/", reports_by_mail.unsubscribe, name="unsubscribe"),

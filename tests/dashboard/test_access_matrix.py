@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from pytest_django.fixtures import Settings
 
+from dashboard.models import AlertRoute
 from scanner import scan
 from tests import factories
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.django_db
 
 IN_NAMESPACE = {"cluster": "prod-eu", "namespace": "team-vision"}
 CELL = {**IN_NAMESPACE, "credential": "registry/quay.io"}
+ROUTE = {"pk": "1"}
 LOGIN = 302
 LIST = (401, 200, 200, 200)  # of the API
 NO_POST = (405, 405, 405, 405)
@@ -46,6 +48,13 @@ TABLE = {
     "acknowledge": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 422, 422), kwargs=CELL),
     "acknowledgement-end": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 404, 302, 302), kwargs=CELL),
     "audit": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "alert-routes": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 405, 405, 405)),
+    "alert-route-add": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 403, 403, 422)),
+    "alert-route": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 403, 403, 422), kwargs=ROUTE),
+    "alert-route-test": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 403, 403, 200), kwargs=ROUTE),
+    "alert-route-critical": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 403, 403, 302), kwargs=ROUTE),
+    "alert-route-retry": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 403, 403, 302), kwargs=ROUTE),
+    "alert-route-delete": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 403, 403, 302), kwargs=ROUTE),
     "settings": Row(get=(LOGIN, 302, 302, 302), post=(LOGIN, 405, 405, 405)),
     "report-settings": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 422, 422, 422)),
     "report-confirm": Row(get=(LOGIN, 404, 404, 404), post=(LOGIN, 404, 404, 404), kwargs={"token": "forged"}),
@@ -106,6 +115,8 @@ def world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
         cells={"registry/quay.io": "critical missing"},
         service_accounts=["default"],
     )
+    # Whose address no key decrypts, so a test says so and reaches nothing.
+    AlertRoute.objects.create(pk=1, name="platform", url=b"not encrypted", service="json", created_by="ada")
 
 
 def client_of(person: str) -> Client:
