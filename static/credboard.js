@@ -172,7 +172,7 @@
   });
   // The address changes before what is shown does.
   document.addEventListener("htmx:afterSettle", () => {
-    if (isFiltered) announce(one("#matrix")?.dataset.summary ?? "");
+    if (isFiltered) announce(one("[data-summary]")?.dataset.summary ?? "");
     isFiltered = false;
   });
 

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from pytest_django.fixtures import Settings
 
+from dashboard.models import Mail
 from dashboard.models import AlertRoute
 from scanner import scan
 from tests import factories
@@ -22,6 +23,7 @@ IN_NAMESPACE = {"cluster": "prod-eu", "namespace": "team-vision"}
 CELL = {**IN_NAMESPACE, "credential": "registry/quay.io"}
 ROUTE = {"pk": "1"}
 LOGIN = 302
+MAIL = "4711"
 LIST = (401, 200, 200, 200)  # of the API
 NO_POST = (405, 405, 405, 405)
 PEOPLE = ("anonymous", "stranger", "owner", "operator")
@@ -47,7 +49,16 @@ TABLE = {
     "created": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 200, 200), kwargs=CELL),
     "acknowledge": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 422, 422), kwargs=CELL),
     "acknowledgement-end": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 404, 302, 302), kwargs=CELL),
+    "findings": Row(get=(LOGIN, 302, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "findings-acknowledge": Row(get=(LOGIN, 302, 200, 200), post=(LOGIN, 302, 422, 422)),
     "audit": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "reports": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "report-preview": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "report-preview-html": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),
+    "report-send-test": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 302, 302, 302)),
+    "report-mail": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 405, 405, 405), kwargs={"pk": MAIL}),
+    "report-mail-html": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 405, 405, 405), kwargs={"pk": MAIL}),
+    "report-send-again": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 404, 302, 302), kwargs={"pk": MAIL}),
     "alert-routes": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 405, 405, 405)),
     "alert-route-add": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 403, 403, 422)),
     "alert-route": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 403, 403, 422), kwargs=ROUTE),
@@ -117,13 +128,17 @@ def world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     )
     # Whose address no key decrypts, so a test says so and reaches nothing.
     AlertRoute.objects.create(pk=1, name="platform", url=b"not encrypted", service="json", created_by="ada")
+    Mail.objects.create(pk=int(MAIL), key="report:1", kind="report", to="owner@example.com", text="All well")
 
 
 def client_of(person: str) -> Client:
     client = Client()
     if person != "anonymous":
         user = User.objects.create_user(
-            username=person, is_staff=person == "operator", password="correct horse battery"
+            username=person,
+            email=f"{person}@example.com",
+            is_staff=person == "operator",
+            password="correct horse battery",
         )
         client.force_login(user)
     return client
