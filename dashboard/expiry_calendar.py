@@ -131,4 +131,4 @@ def calendar_of(request: HttpRequest, user: Any, *, now: datetime) -> HttpRespon
     response["Cache-Control"] = f"private, max-age={int(REFRESH.total_seconds()) // 4}"
     tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
     response["ETag"] = tag
-    return get_conditional_response(request, etag=tag, response=response)
+    return get_conditional_response(request, etag=tag, response=response) or response
