@@ -12,6 +12,7 @@ from pathlib import Path
 import dj_database_url
 from celery.schedules import crontab, schedule
 from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from dashboard import env
 from dashboard.mail.server import read_sender, read_server
@@ -212,7 +213,17 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
-STATIC_URL = "static/"
+FORCE_SCRIPT_NAME = (
+    env.text(
+        "CREDBOARD_PATH_PREFIX",
+        about="Path under which it is served, such as /credboard, where it shares a host; requests come with it. Paths "
+        "without it are answered as well, for health checks.",
+    ).rstrip("/")
+    or None
+)
+if FORCE_SCRIPT_NAME and not FORCE_SCRIPT_NAME.startswith("/"):
+    raise ImproperlyConfigured(f"CREDBOARD_PATH_PREFIX={FORCE_SCRIPT_NAME!r} is not a path such as /credboard")
+STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {

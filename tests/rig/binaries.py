@@ -44,8 +44,12 @@ def _kubernetes_flags(version: str) -> str:
 
 
 def _helm_flags(version: str) -> str:
-    """A chart may ask for the version, and for that of the Kubernetes that Helm was made with."""
-    return f"-X helm.sh/helm/v3/internal/version.version={version}"
+    """What its release build stamps in: its version, and which Kubernetes `helm template` says that it speaks to."""
+    major, minor, _patch = TOOLS["kubectl"].version.removeprefix("v").split(".", 2)
+    values = {"internal/version.version": version}
+    for package in ("pkg/lint/rules", "pkg/chartutil"):
+        values |= {f"{package}.k8sVersionMajor": major, f"{package}.k8sVersionMinor": minor}
+    return " ".join(f"-X helm.sh/helm/v3/{name}={value}" for name, value in values.items())
 
 
 @dataclass(frozen=True, slots=True)

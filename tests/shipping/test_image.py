@@ -126,6 +126,44 @@ def test_every_role_starts_from_the_image_and_leaves_it_as_it_is(container: Cont
     assert listing(container.image) == before
 
 
+def test_under_a_path_prefix_pages_and_files_are_where_links_say(container: Container) -> None:
+    container.environment["CREDBOARD_PATH_PREFIX"] = "/credboard"
+    container.run("start", "migrate")
+    port = free_port()
+    container.start("start", "web", "--bind", f"127.0.0.1:{port}")
+    wait_until(lambda: _answers(port, "/healthz"), "the web answers", seconds=PATIENCE)
+
+    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/credboard/", timeout=30)
+
+    body = page.read().decode()
+    links = set(re.findall(r'(?:href|src|action)="(/[^"]*)"', body))
+    assert page.url == f"http://127.0.0.1:{port}/credboard/sign-in/?next=/credboard/"
+    assert any(link.endswith(".css") for link in links)
+    assert all(link.startswith("/credboard/") for link in links)
+    assert all(_answers(port, link) for link in links)
+
+
+def test_migrating_waits_for_a_database_that_is_starting_and_tells_when_it_waited_long_enough(
+    container: Container,
+) -> None:
+    container.environment["DATABASE_URL"] = f"postgres://credboard:of-no-use@127.0.0.1:{free_port()}/credboard"
+
+    with pytest.raises(AssertionError, match=r"The database lets nobody in \(OperationalError\)") as failure:
+        container.run("start", "migrate", "--wait", "2")
+
+    assert "of-no-use" not in str(failure.value)
+
+
+def test_migrating_can_have_the_cluster_scanned_that_it_runs_in(container: Container) -> None:
+    for _ in range(2):
+        container.run("start", "migrate", "--cluster", "prod", "--include", "team-a", "--include", "team-b")
+
+    database = sqlite3.connect(container.data / "credboard.sqlite3")
+    rows = database.execute("SELECT name, kubeconfig, include FROM scanner_cluster").fetchall()
+    database.close()
+    assert rows == [("prod", "", '["team-a", "team-b"]')]
+
+
 def test_a_second_migration_changes_nothing_and_makes_no_second_operator(container: Container) -> None:
     container.run("start", "migrate")
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from django.core.management import BaseCommand, call_command
-from django.db import connection
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+from django.db import DatabaseError, connection
 
 from dashboard import roles
+from scanner.models import Cluster
 
 #: Any number, as long as it is always the same one: PostgreSQL's advisory locks have no names.
 _MIGRATION_LOCK: Final = 0x63726564
@@ -36,11 +39,14 @@ class Command(BaseCommand):
         worker.add_argument("--concurrency", type=int, default=2, help="tasks at once (default %(default)s)")
         worker.add_argument("--log-level", **level)
         kinds.add_parser("beat", help="tells workers when to look for what is due").add_argument("--log-level", **level)
-        kinds.add_parser("migrate", help="bring the database up to date, and make the first operator")
+        migrate = kinds.add_parser("migrate", help="bring the database up to date, and make the first operator")
+        migrate.add_argument("--wait", type=int, default=0, metavar="SECONDS", help="for a database that is starting")
+        migrate.add_argument("--cluster", default="", help="also scan the cluster that this Pod runs in, by this name")
+        migrate.add_argument("--include", action="append", default=[], metavar="NAMESPACE", help="only these of it")
 
     def handle(self, *, role: str, **options: Any) -> None:
         if role == "migrate":
-            self._migrate()
+            self._migrate(**{name: options[name] for name in ("wait", "cluster", "include")})
             return
         names = {"web": ("bind", "workers", "threads"), "worker": ("concurrency",), "beat": ()}[role]
         given = {name: options[name] for name in (*names, "log_level")}
@@ -48,10 +54,34 @@ class Command(BaseCommand):
         # Nothing of ours stays between the service manager and the process: signals reach it as they are sent.
         os.execv(command[0], command)  # noqa: S606
 
-    def _migrate(self) -> None:
+    def _migrate(self, *, wait: int, cluster: str, include: list[str]) -> None:
+        _wait_for_database(seconds=wait)
         with _one_at_a_time():
             call_command("migrate", verbosity=1, interactive=False, stdout=self.stdout)
             call_command("ensure_admin", stdout=self.stdout)
+            if cluster:
+                # Without asking the cluster, as `manage.py cluster` does: what migrates has no right to.
+                given = {"kubeconfig": "", "context": "", "include": include}
+                _, is_new = Cluster.objects.update_or_create(
+                    name=cluster, defaults=given, create_defaults={**given, "scan_interval": settings.SCAN_INTERVAL}
+                )
+                self.stdout.write(f"The cluster {cluster} {'will be' if is_new else 'is'} scanned.")
+
+
+def _wait_for_database(*, seconds: int) -> None:
+    """Raises CommandError when nobody answers for so long."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection.ensure_connection()
+            return
+        except DatabaseError as error:
+            if time.monotonic() >= deadline:
+                kind = type(error).__name__
+                raise CommandError(
+                    f"The database lets nobody in ({kind}). Does it run, and is DATABASE_URL right?"
+                ) from None
+            time.sleep(1)
 
 
 @contextmanager
