@@ -192,9 +192,7 @@ class Preview:
             if self._enqueue(key=f"test:{self._user.pk}:{hour}:{number}") is not None:
                 return ""
         wait = 60 - self._now.minute
-        return (
-            f"{MOST_TESTS} test mails were sent in this hour. Wait {wait} minute{'s' * (wait != 1)} for the next one."
-        )
+        return f"You had {MOST_TESTS} tests sent in this hour. Wait {plural(wait, 'minute')} for the next one."
 
     def _enqueue(self, *, key: str) -> Mail | None:
         leave = unsubscribe_url(self.subscription)
