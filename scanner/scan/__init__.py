@@ -8,14 +8,12 @@ read.
 from __future__ import annotations
 
 import logging
-import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Final
 
 from celery import current_app
 from django.conf import settings
@@ -28,16 +26,28 @@ from kombu.exceptions import OperationalError as BrokerError
 from scanner import cluster as api
 from scanner import raw
 from scanner.check import Status
-from scanner.cluster.errors import printable
 from scanner.collecting import fewer_collections
 from scanner.credential import Fingerprint
-from scanner.elsewhere import Elsewhere, Place
-from scanner.label_selector import InvalidSelector, parse_label_selector
 from scanner.log_context import about
 from scanner.models import Cluster, Namespace, Scan, refresh_statistics
 from scanner.recording import NAME_LIMIT, close_namespace, mark_gone, record
+from scanner.scan.selecting import invalid_selector, is_selected, names_of
+from scanner.scan.stored_elsewhere import StoredElsewhere
 from scanner.storable import storable_text
 from scanner.verdict import Verdict, judge_all
+
+__all__ = [
+    "LeaseLost",
+    "StoredElsewhere",
+    "connect",
+    "fingerprint",
+    "invalid_selector",
+    "is_selected",
+    "request_cluster_scan",
+    "request_scan",
+    "scan_cluster",
+    "scan_namespace",
+]
 
 log = logging.getLogger(__name__)
 
@@ -53,43 +63,6 @@ TELL_EVERY: Final = 0.5
 
 class LeaseLost(Exception):
     """This scan was silent for so long that another one took its cluster over."""
-
-
-class StoredElsewhere(Elsewhere):
-    """What is stored of a cluster's Namespaces, each part read only when a check asks for it."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        super().__init__()
-        self._cluster = cluster
-        self._loaded = set[str]()
-
-    def _rows(self, column: str) -> Iterator[tuple[str, Any]]:
-        """Names of the Namespaces with what is in `column`, the first time; nothing after that."""
-        if column not in self._loaded:
-            self._loaded.add(column)
-            rows = Namespace.objects.filter(cluster=self._cluster, gone_at=None)
-            yield from rows.values_list("name", column).iterator()
-
-    def _load(self) -> None:
-        for name, pull_secrets in self._rows("pull_secrets"):
-            self.add(name, pull_secrets)
-
-    def named(self, secret: str, *, besides: str) -> list[Place]:
-        self._load()
-        return super().named(secret, besides=besides)
-
-    def covering(self, image: str, *, besides: str) -> list[Place]:
-        self._load()
-        return super().covering(image, besides=besides)
-
-    def keys_of(self, place: Place) -> list[str]:
-        self._load()
-        return super().keys_of(place)
-
-    def sharing(self, fingerprint: str, *, besides: str) -> int:
-        for name, fingerprints in self._rows("fingerprints"):
-            self.add(name, {}, fingerprints)
-        return super().sharing(fingerprint, besides=besides)
 
 
 def fingerprint() -> Fingerprint:
@@ -199,7 +172,7 @@ def _save_running(scan: Scan) -> None:
 def _hand_out(scan: Scan, connection: api.Cluster, refusal: api.ClusterWideForbidden) -> None:
     """Make every Namespace of the cluster due for a scan of its own."""
     cluster, now = scan.cluster, scan.started_at
-    found = (storable_text(name, NAME_LIMIT) for name in _names(cluster, connection, refusal))
+    found = (storable_text(name, NAME_LIMIT) for name in names_of(cluster, connection, refusal))
     names = [name for name in found if is_selected(name, cluster.include, cluster.exclude)]
     scan.mode = "namespaces"
     scan.namespaces_total = len(names)
@@ -216,60 +189,6 @@ def _hand_out(scan: Scan, connection: api.Cluster, refusal: api.ClusterWideForbi
             close_namespace(gone, now=now)
     if not names:
         _finish(scan)
-
-
-def _names(cluster: Cluster, connection: api.Cluster, refusal: api.ClusterWideForbidden) -> list[str]:
-    """The Namespaces to scan one by one. Raises Forbidden where it is not known which there are."""
-    try:
-        return sorted(connection.namespace_names(label_selector=cluster.label_selector))
-    except api.Forbidden as error:
-        # Without the right to list Namespaces, those that `include` spells out can still be read.
-        plain = sorted(name for name in cluster.include if not set(name) & set("*?["))
-        if plain:
-            return _labelled(cluster, connection, plain, error) if cluster.label_selector else plain
-        why = f"{refusal} Nor may it list the Namespaces themselves. Grant that, or name those to scan one by one"
-        example = f"manage.py cluster {cluster.name} --include NAMESPACE"
-        remedy = refusal.remedy or error.remedy
-        raise api.Forbidden(f"{why} ({example}).", ask=refusal.ask, grant=refusal.grant, remedy=remedy) from None
-
-
-def _labelled(cluster: Cluster, connection: api.Cluster, names: list[str], refusal: api.Forbidden) -> list[str]:
-    """Those of `names` whose labels the cluster's selector matches. Raises Forbidden where labels cannot be read."""
-    try:
-        selector = parse_label_selector(cluster.label_selector)
-    except InvalidSelector as error:
-        raise invalid_selector(cluster.label_selector, str(error)) from None
-    found = []
-    for name in names:
-        try:
-            if selector.matches(connection.namespace_labels(name)):
-                found.append(name)
-        except api.NotFound:
-            continue
-        except api.Forbidden as error:
-            drop = f'manage.py cluster {shlex.quote(cluster.name)} --selector ""'
-            raise api.Forbidden(
-                f"A label selector needs the right to list or get Namespaces, and Credboard has neither. "
-                f"Grant one, or scan without the selector {printable(cluster.label_selector)!r} ({drop}).",
-                ask=error.ask,
-                grant=refusal.grant or error.grant,
-                remedy=refusal.remedy or error.remedy,
-            ) from None
-    return found
-
-
-def invalid_selector(selector: str, why: str) -> api.Invalid:
-    """The error that tells which setting to change when a cluster's label selector cannot be used."""
-    error = api.Invalid(f"The label selector {printable(selector)!r} cannot be used: {why.rstrip('.')}.")
-    error.remedy = 'Change it with manage.py cluster NAME --selector SELECTOR, or drop it with --selector "".'
-    return error
-
-
-def is_selected(name: str, include: list[str], exclude: list[str]) -> bool:
-    """True for a Namespace name that matches a glob of `include` (or `include` is empty) and none of `exclude`."""
-    if any(fnmatchcase(name, pattern) for pattern in exclude):
-        return False
-    return not include or any(fnmatchcase(name, pattern) for pattern in include)
 
 
 def scan_namespace(namespace: Namespace) -> Scan:

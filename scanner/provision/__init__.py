@@ -23,7 +23,10 @@ from scanner import cluster as api
 from scanner import raw
 from scanner.image import InvalidImage, parse_image
 from scanner.models import AuditEntry, Cluster, Namespace
+from scanner.provision.refusal import Refusal, as_refusal
 from scanner.scan import request_scan
+
+__all__ = ["Created", "Decision", "Plan", "Refusal", "WaitingPod", "connect", "create_pull_secret", "waiting_pods"]
 
 log = logging.getLogger(__name__)
 
@@ -50,23 +53,6 @@ DEFINITE: Final = (
     api.Throttled,
     api.Unauthenticated,
 )
-
-
-class Refusal(Exception):
-    """Nothing was created (or all of it was undone), and why. `field` is the input that it concerns: "name", "data",
-    "service_accounts", or "" for none of them; `remedy` says what to do, often as kubectl commands; `conflict` is true
-    when the name is taken. With `left_behind` something remains: `message` says what, and `remedy` holds the commands
-    that remove it."""
-
-    def __init__(
-        self, message: str, *, field: str = "", remedy: str = "", conflict: bool = False, left_behind: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.field = field
-        self.remedy = remedy
-        self.conflict = conflict
-        self.left_behind = left_behind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +179,7 @@ def create_pull_secret(
     try:
         decision = permitted()
     except api.ClusterError as error:
-        raise _refused(entry, _as_refusal(error, plan)) from None
+        raise _refused(entry, as_refusal(error, plan.name)) from None
     if not decision.allowed:
         raise _refused(entry, Refusal(decision.words, remedy=decision.remedy))
     annotations = {CREATOR_ANNOTATION: actor, REQUEST_ANNOTATION: request}
@@ -202,7 +188,7 @@ def create_pull_secret(
         to_link = _rehearse_links(connection, namespace.name, plan)
         done = _Done(pods=waiting_pods(connection, namespace.name, plan.registry) if plan.registry else [])
     except (api.ClusterError, Refusal) as error:
-        raise _refused(entry, _as_refusal(error, plan)) from None
+        raise _refused(entry, as_refusal(error, plan.name)) from None
     entry.save()
     try:
         done.uid = _create(connection, namespace.name, plan, data, annotations=annotations, done=done)
@@ -301,7 +287,7 @@ def _undo(
     entry: AuditEntry,
 ) -> Refusal:
     """Take back what was done and return what to tell: what failed, and how things stand now."""
-    cause = _as_refusal(failed, plan)
+    cause = as_refusal(failed, plan.name)
     left, commands = _unlink(connection, namespace.name, plan, done)
     secret_left = _delete(connection, namespace.name, plan, done, request=request)
     if secret_left:
@@ -367,35 +353,3 @@ def _delete(connection: api.Cluster, namespace: str, plan: Plan, done: _Done, *,
 
 def _kubectl(*words: str, namespace: str) -> str:
     return shlex.join(["kubectl", *words, "-n", namespace])
-
-
-# Words
-
-
-def _as_refusal(error: api.ClusterError | Refusal, plan: Plan) -> Refusal:
-    match error:
-        case api.Conflict(reason="AlreadyExists"):
-            return Refusal(
-                f"A Secret called {plan.name} is already in this Namespace.",
-                field="name",
-                remedy="Choose another name, or delete that Secret first if nothing needs it.",
-                conflict=True,
-            )
-        case api.Invalid():
-            return _invalid(error)
-        case api.ClusterError():
-            # These words are in the audit as well, which owners read.
-            return Refusal(api.without_addresses(str(error)), remedy=error.remedy)
-    return error
-
-
-def _invalid(error: api.Invalid) -> Refusal:
-    fields = [_field_of(path) for path, _ in error.causes]
-    words = "; ".join(message for _, message in error.causes if message)
-    return Refusal(f"Kubernetes refuses this: {words}." if words else str(error), field=fields[0] if fields else "")
-
-
-def _field_of(path: str) -> str:
-    if path.startswith("metadata.name"):
-        return "name"
-    return "data" if path.startswith(("data", "type")) else ""
