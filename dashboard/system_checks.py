@@ -172,6 +172,20 @@ def operators_can_come(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
     ]
 
 
+@register(deploy=True)
+def links_in_mails_lead_here(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W010: mail is on without CREDBOARD_URL, so the links in every mail lead to the reader's own machine."""
+    if settings.PUBLIC_URL_IS_SET or not settings.MAIL_IS_ON:
+        return []
+    return [
+        checks.Warning(
+            f"CREDBOARD_URL is not set: links in mails begin with {settings.PUBLIC_URL}",
+            hint="Set CREDBOARD_URL to the address under which people reach Credboard: https://credboard.example.com",
+            id="dashboard.W010",
+        )
+    ]
+
+
 @register(Tags.security, deploy=True)
 def keys_are_apart(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """dashboard.I001: no CREDBOARD_FINGERPRINT_KEY of its own: a new CREDBOARD_SECRET_KEY changes every fingerprint,

@@ -129,3 +129,9 @@ def test_a_setting_that_makes_no_sense_stops_every_command(variable: str, value:
     assert done.returncode != 0
     assert words in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(("mail", "url", "warned"), [(True, False, True), (True, True, False), (False, False, False)])
+def test_links_in_mails_that_lead_nowhere_are_warned_of(settings: Any, mail: bool, url: bool, warned: bool) -> None:
+    settings.MAIL_IS_ON, settings.PUBLIC_URL_IS_SET = mail, url
+    assert ("dashboard.W010" in warnings()) is warned

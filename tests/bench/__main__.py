@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--grow", action="store_true", help="also a quarter of the size, to see how the cost grows")
     parser.add_argument("--skip-cluster", action="store_true", help="only what needs no API server")
     parser.add_argument("--mutations", type=int, default=100_000, help="broken Secrets to read; 0 for none")
+    parser.add_argument("--reports", type=int, default=2000, help="owners who get a report by mail; 0 for none")
     options = parser.parse_args()
     if not options.skip_cluster:
         whole = bench_cluster(Size(options.namespaces), options.repeat)
@@ -53,6 +54,10 @@ def main() -> None:
         bench_mutations(options.mutations)
     with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
         run("pages", [sys.executable, "-m", "tests.bench.pages"], _environment(Path(folder)), echo=True)
+    if options.reports:
+        with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
+            command = [sys.executable, "-m", "tests.bench.reports", str(options.reports)]
+            run("reports", command, _environment(Path(folder)), echo=True)
     with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
         run("metrics", [sys.executable, "-m", "tests.bench.metrics"], _environment(Path(folder)), echo=True)
 
