@@ -10,7 +10,6 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -37,7 +36,7 @@ from scanner.cluster.errors import (
     without_addresses,
     words_for_owners,
 )
-from scanner.cluster.gathering import FORBIDDEN, REQUIRED, listed, take, whole
+from scanner.cluster.gathering import FORBIDDEN, REQUIRED, is_selected, listed, owner_of, take, whole
 from scanner.cluster.kubeconfig import Connection, connect, connect_text
 from scanner.cluster.listing import (
     NAMESPACED,
@@ -49,6 +48,7 @@ from scanner.cluster.listing import (
     PagedList,
     Resource,
 )
+from scanner.cluster.messages import HasMetadata, Linked, Review, attributes, delete_options, write_query
 from scanner.cluster.transport import MERGE_PATCH, METADATA_ONLY, Transport
 
 __all__ = [
@@ -69,34 +69,11 @@ __all__ = [
     "words_for_owners",
 ]
 
-FIELD_MANAGER: Final = "credboard"
-
 _RELINK_TRIES: Final = 5
 _AUTHORIZATION: Final = "authorization.k8s.io/v1"
 
 Progress = Callable[[int, int | None], None]
 S = TypeVar("S")
-
-
-class _HasMetadata(raw.Raw, frozen=True, kw_only=True):
-    metadata: raw.ObjectMeta
-
-
-class _Version(raw.Raw, frozen=True, kw_only=True):
-    resource_version: str = ""
-
-
-class _Linked(raw.Raw, frozen=True, kw_only=True):
-    metadata: _Version
-    image_pull_secrets: list[raw.LocalObjectReference] | None = None
-
-
-class _ReviewStatus(raw.Raw, frozen=True, kw_only=True):
-    allowed: bool
-
-
-class _Review(raw.Raw, frozen=True, kw_only=True):
-    status: _ReviewStatus
 
 
 class Cluster:
@@ -198,7 +175,7 @@ class Cluster:
             found = listing.in_key_order(listed(namespaces), lambda pair: pair[0].metadata.name)
             for done, (namespace, fault) in enumerate(found, start=1):
                 name = namespace.metadata.name
-                if _is_selected(name, include, exclude):
+                if is_selected(name, include, exclude):
                     here = {NAMESPACES.name: fault} if fault else {}
                     fields = {f: take(name, *stream, unreadable, here) for f, stream in streams.items()}
                     yield raw.NamespaceObjects(
@@ -254,7 +231,7 @@ class Cluster:
     def secret_metadata(self, namespace: str, name: str) -> raw.ObjectMeta:
         """A Secret's metadata; its values are not sent (API concepts, "Metadata-only fetches"). Raises NotFound."""
         ask = Ask(verb="get", resource="secrets", namespace=namespace, name=name)
-        return self._get(ask, _HasMetadata, accept=METADATA_ONLY).metadata
+        return self._get(ask, HasMetadata, accept=METADATA_ONLY).metadata
 
     # Writing
 
@@ -285,18 +262,18 @@ class Cluster:
         if not namespace or not name:
             raise Invalid(f"Refused as invalid ({ask}).", causes=[("metadata.name", "Required value")])
         secrets = Secrets((*(value.decode("utf-8", "replace") for value in data.values()), *encoded.values()))
-        answer = self._transport.send(ask, body=body, query=_write_query(dry_run), secrets=secrets)
-        return self._decode(answer, _HasMetadata, ask).metadata.uid
+        answer = self._transport.send(ask, body=body, query=write_query(dry_run), secrets=secrets)
+        return self._decode(answer, HasMetadata, ask).metadata.uid
 
     def delete_secret(self, namespace: str, name: str, uid: str) -> None:
         """Delete the Secret that has this `uid`. Raises Conflict for another of the same name, NotFound for none."""
         ask = Ask(verb="delete", resource="secrets", namespace=namespace, name=name)
-        self._transport.send(ask, body=_delete_options(uid))
+        self._transport.send(ask, body=delete_options(uid))
 
     def delete_pod(self, namespace: str, name: str, uid: str = "") -> None:
         """Delete a Pod, so that its controller makes it again. Raises NotFound, Conflict when it has another `uid`."""
         ask = Ask(verb="delete", resource="pods", namespace=namespace, name=name)
-        self._transport.send(ask, body=_delete_options(uid))
+        self._transport.send(ask, body=delete_options(uid))
 
     def link_pull_secret(self, namespace: str, service_account: str, secret: str, *, dry_run: bool = False) -> bool:
         """Add a Secret to a ServiceAccount's imagePullSecrets; False when it is there already. Raises NotFound.
@@ -316,7 +293,7 @@ class Cluster:
 
     def can_i(self, verb: str, resource: str, namespace: str, *, group: str = "") -> bool:
         """Whether we may, by SelfSubjectAccessReview. An empty `namespace` means all of them."""
-        spec = {"resourceAttributes": _attributes(verb, resource, namespace, group)}
+        spec = {"resourceAttributes": attributes(verb, resource, namespace, group)}
         return self._review("SelfSubjectAccessReview", spec)
 
     def can(  # noqa: PLR0917
@@ -327,9 +304,9 @@ class Cluster:
         Like the API server with everybody who signs in, this counts system:authenticated among the groups.
         """
         everybody = dict.fromkeys((*groups, "system:authenticated"))
-        attributes = _attributes(verb, resource, namespace, group)
+        wanted = attributes(verb, resource, namespace, group)
         return self._review(
-            "SubjectAccessReview", {"user": user, "groups": list(everybody), "resourceAttributes": attributes}
+            "SubjectAccessReview", {"user": user, "groups": list(everybody), "resourceAttributes": wanted}
         )
 
     # Inside
@@ -349,7 +326,7 @@ class Cluster:
 
     def _owners(self, profiles: PagedList, unreadable: dict[str, str]) -> dict[str, raw.Subject | None]:
         try:
-            return {p.metadata.name: _owner(p) for page in profiles.pages() for p in page.items}
+            return {p.metadata.name: owner_of(p) for page in profiles.pages() for p in page.items}
         except ClusterError as error:
             self._note_profiles(error, unreadable)
             return {}
@@ -357,7 +334,7 @@ class Cluster:
     def _owner(self, name: str, unreadable: dict[str, str]) -> raw.Subject | None:
         ask = Ask(verb="get", resource=PROFILES.name, api=PROFILES.api, name=name)
         try:
-            return _owner(self._get(ask, listing.Profile))
+            return owner_of(self._get(ask, listing.Profile))
         except ClusterError as error:
             self._note_profiles(error, unreadable)
             return None
@@ -380,7 +357,7 @@ class Cluster:
         get = Ask(verb="get", resource="serviceaccounts", namespace=namespace, name=name)
         patch = Ask(verb="patch", resource="serviceaccounts", namespace=namespace, name=name)
         for attempt in range(1, _RELINK_TRIES + 1):
-            account = self._get(get, _Linked)
+            account = self._get(get, Linked)
             before = [reference.name for reference in account.image_pull_secrets or ()]
             after = change(before)
             if after == before:
@@ -390,7 +367,7 @@ class Cluster:
                 "imagePullSecrets": [{"name": one} for one in after],
             }
             try:
-                self._transport.send(patch, body=body, query=_write_query(dry_run), content_type=MERGE_PATCH)
+                self._transport.send(patch, body=body, query=write_query(dry_run), content_type=MERGE_PATCH)
             except Conflict:
                 if attempt == _RELINK_TRIES:
                     raise
@@ -401,7 +378,7 @@ class Cluster:
     def _review(self, kind: str, spec: Mapping[str, Any]) -> bool:
         ask = Ask(verb="create", resource=f"{kind.lower()}s", api=_AUTHORIZATION)
         body = {"apiVersion": _AUTHORIZATION, "kind": kind, "spec": dict(spec)}
-        return self._decode(self._transport.send(ask, body=body), _Review, ask).status.allowed
+        return self._decode(self._transport.send(ask, body=body), Review, ask).status.allowed
 
 
 @contextmanager
@@ -411,30 +388,3 @@ def _prefetching() -> Iterator[Executor]:
         yield executor
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-
-
-def _is_selected(name: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> bool:
-    if any(fnmatchcase(name, pattern) for pattern in exclude):
-        return False
-    return not include or any(fnmatchcase(name, pattern) for pattern in include)
-
-
-def _owner(profile: listing.Profile) -> raw.Subject | None:
-    """Whoever a person can be: a User or a Group (Kubeflow's Profile takes any subject of RBAC)."""
-    owner = profile.spec.owner if profile.spec else None
-    return owner if owner and owner.name and owner.kind in ("User", "Group") else None
-
-
-def _write_query(dry_run: bool) -> dict[str, str]:
-    query = {"fieldManager": FIELD_MANAGER}
-    return {**query, "dryRun": "All"} if dry_run else query
-
-
-def _delete_options(uid: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
-    return {**options, "preconditions": {"uid": uid}} if uid else options
-
-
-def _attributes(verb: str, resource: str, namespace: str, group: str) -> dict[str, str]:
-    resource, _, subresource = resource.partition("/")
-    return {"verb": verb, "resource": resource, "subresource": subresource, "namespace": namespace, "group": group}

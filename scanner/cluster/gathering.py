@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from scanner import raw
 from scanner.cluster.errors import ClusterError, Forbidden, without_addresses
-from scanner.cluster.listing import NAMESPACES, ByNamespace, PagedList, Resource
+from scanner.cluster.listing import NAMESPACES, ByNamespace, PagedList, Profile, Resource
 
 FORBIDDEN: Final = "forbidden"
 
@@ -65,3 +66,16 @@ def _why(error: ClusterError) -> str:
 
 def _undecodable(resource: Resource, name: str) -> str:
     return f"the {resource.kind} {name!r} is not as the Kubernetes API defines it"
+
+
+def is_selected(name: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> bool:
+    """Whether `name` matches one of the globs `include`, if there are any, and none of `exclude`."""
+    if any(fnmatchcase(name, pattern) for pattern in exclude):
+        return False
+    return not include or any(fnmatchcase(name, pattern) for pattern in include)
+
+
+def owner_of(profile: Profile) -> raw.Subject | None:
+    """Whoever a person can be: a User or a Group (Kubeflow's Profile takes any subject of RBAC)."""
+    owner = profile.spec.owner if profile.spec else None
+    return owner if owner and owner.name and owner.kind in ("User", "Group") else None
