@@ -39,6 +39,11 @@ GAPS: Final = "Not everything in it could be checked."
 DERIVED: Final = "derived"
 
 
+#: A change is dated by the beginning of the scan that saw it, and recorded when that ends. One that the last report was
+#: too early for is told by this one; rather twice than never.
+RECORDED_WITHIN: Final = timedelta(minutes=10)
+
+
 class Links(Protocol):
     """Absolute addresses of pages."""
 
@@ -104,10 +109,13 @@ class Problem(NamedTuple):
 
 
 class FailedScan(NamedTuple):
+    """Scans of `cluster` (a pk) that failed alike within the time of a report: how often, and when last."""
+
     cluster: int
     namespace: str
-    at: datetime
     words: str
+    times: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +124,8 @@ class Facts:
 
     `cells` are those that are not well or end within `EXPIRING_WITHIN`; `changes` are in the order in which they were
     recorded, from the earliest time that any report asks for. `acknowledged` maps cells to a person's words, and
-    `problems` cells (credential "" for the Namespace itself) to what is wrong. `trends`: the most critical Namespaces
-    of each day.
+    `problems` cells (credential "" for the Namespace itself) to what is wrong. For operators: `failed_scans`, and in
+    `trends` the most critical Namespaces of each day.
     """
 
     now: datetime
@@ -313,7 +321,8 @@ class _Cluster:
     def _changed(self) -> Iterable[tuple[NamespaceRow, list[Change]]]:
         """The changes of each cell within the time of the report, in their order."""
         for namespace in self.seen:
-            late = [one for one in self.facts.changes.get(namespace.pk, ()) if one.at >= self.reader.since]
+            since = self.reader.since - RECORDED_WITHIN
+            late = [one for one in self.facts.changes.get(namespace.pk, ()) if one.at >= since]
             late.sort(key=lambda change: change.credential)  # which keeps their order
             for _, changes in groupby(late, key=lambda change: change.credential):
                 yield namespace, list(changes)
@@ -370,13 +379,10 @@ class _Cluster:
         return Top.of(sorted(lines, key=lambda line: (-line.namespaces, -line.critical, line.credential)))
 
     def _failed_scans(self) -> Top[FailedScanLine]:
-        alike: dict[tuple[str, str], list[datetime]] = {}
-        for scan in self.facts.failed_scans:
-            if scan.cluster == self.cluster.pk and scan.at >= self.reader.since:
-                alike.setdefault((scan.namespace, scan.words), []).append(scan.at)
         lines = [
-            FailedScanLine(namespace=namespace, words=words, times=len(times), at=max(times))
-            for (namespace, words), times in alike.items()
+            FailedScanLine(namespace=scan.namespace, words=scan.words, times=scan.times, at=scan.at)
+            for scan in self.facts.failed_scans
+            if scan.cluster == self.cluster.pk
         ]
         return Top.of(sorted(lines, key=lambda line: (line.namespace != "", -line.at.timestamp(), line.namespace)))
 
