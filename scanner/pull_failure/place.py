@@ -53,7 +53,8 @@ def by_place(reading: Reading, text: str, prepared: str, registry: str | None) -
         return reading
     if registry in _BROKEN:
         return Reading(Cause.REGISTRY_ERROR, (Cause.AUTH_DENIED,))
-    if registry in _OPEN and reading.credentials_used is None:
+    named = url is not None and bool(url.namespace) and _is_foreign(url, registry)
+    if registry in _OPEN and reading.credentials_used is None and not named:
         return Reading(Cause.GEO_OR_IP_BLOCK, (Cause.AUTH_DENIED,))
     if url is not None and _is_foreign(url, registry):
         return Reading(

@@ -81,6 +81,8 @@ PECULIAR = (
     rule(Cause.NOT_FOUND, r"does not use the \W?\w{1,40}\W? tag"),
     # A web server, a login page or a captive portal in the registry's place.
     rule(Cause.REGISTRY_ERROR, r"media type text/html|unknown type text/html"),
+    # Harbor refuses by its own policy, whoever asks.
+    rule(Cause.REGISTRY_ERROR, r"not signed in notary|cannot be pulled due to configured policy|severity of vulnerab"),
     rule(Cause.REGISTRY_ERROR, r"requesting bearer token: .{0,60}404", also=(Cause.NOT_FOUND,)),
     rule(Cause.REGISTRY_ERROR, r"pinging \w{1,9} registry \S{1,300}: [a-z :]{0,60}404", also=(Cause.NOT_FOUND,)),
 )
@@ -138,7 +140,7 @@ AUTH = (
         r"available|given|could)",
         r"please (?:log ?in|login|authenticate)|you (?:must|need to) (?:be |log|sign)",
         r"(?:must|need to|has to) be (?:authenticated|logged|signed)",
-        r"not (?:logged|signed) in|login required|requires? login",
+        r"not (?:logged|signed) in\b(?! notary)|login required|requires? login",
         r"action requires authentication|may not login yet",
         r"(?:authorization|authentication|auth) (?:header|token|credentials?|information) (?:is |was |"
         r"were )?(?:missing|not (?:found|provided|present|sent|supplied))",
@@ -237,7 +239,7 @@ LAST = (
     rule(Cause.CONN_BROKEN, r"download failed after attempts", also=(Cause.REGISTRY_ERROR,)),
     rule(
         Cause.REGISTRY_ERROR,
-        r"unexpected status|unexpected http status|invalid status code|received unexpected",
+        r"unexpected status|failed with status code|unexpected http status|invalid status code|received unexpected",
         r"invalid character|error parsing http|unexpected media type|encountered unknown type|content-?type",
         r"invalid registry endpoint|not a (?:docker|container) registry|registry v2|v1 registry",
         r"\bunknown: |unsupported: ",
