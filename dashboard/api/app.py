@@ -121,7 +121,7 @@ def urls() -> list[URLPattern]:
         if isinstance(pattern, URLPattern) and pattern.name != "api-root"
     }
     ours = [path(route, gate(view), name=name) for (route, name), view in views.items()]
-    return [*ours, re_path(r"^(?P<path>.*)$", no_such_path, name="api-nothing")]
+    return [*ours, re_path(r"^(?P<path>[\s\S]*)$", no_such_path, name="api-nothing")]
 
 
 @api.exception_handler(Problem)

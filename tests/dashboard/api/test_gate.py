@@ -168,7 +168,7 @@ def test_an_unknown_writer_is_asked_who_it_is_before_anything_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "nothing", "namespaces/", "namespaces/a", "namespaces/a/b/c", "x" * 3000, "%00", "%ff"]
+    "path", ["", "nothing", "namespaces/", "namespaces/a", "namespaces/a/b/c", "x" * 3000, "%00", "%ff", "a%0A"]
 )
 def test_an_unknown_address_is_a_problem_and_not_a_page(path: str) -> None:
     problem(Client().get(f"/api/v1/{path}"), 404, "not-found")
