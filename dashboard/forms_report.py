@@ -31,7 +31,9 @@ class ReportForm(forms.Form):
     address = forms.CharField(
         label="E-mail address",
         max_length=254,
-        widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false"}),
+        widget=forms.EmailInput(
+            attrs={"autocomplete": "email", "spellcheck": "false", "aria-describedby": "id_address_helptext"}
+        ),
     )
     sends_when_well = forms.BooleanField(
         label="Also when nothing is wrong", required=False, help_text="A short mail that says so."
