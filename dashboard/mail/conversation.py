@@ -88,6 +88,15 @@ class Conversation:
             self._drop()
             raise
 
+    def greet(self) -> None:
+        """Connect and sign in as for a mail, and send none. Raises Unreachable or Misconfigured."""
+        self._drop()
+        try:
+            self._open()
+        except Undelivered:
+            self._drop()
+            raise
+
     def close(self) -> None:
         """Leave, politely where the server still listens."""
         if self._smtp is not None:

@@ -49,9 +49,11 @@ from scanner.cluster.listing import (
     Resource,
 )
 from scanner.cluster.messages import HasMetadata, Linked, Review, attributes, delete_options, write_query
+from scanner.cluster.server_info import ServerInfo, ServerVersion, server_info
 from scanner.cluster.transport import MERGE_PATCH, METADATA_ONLY, Transport
 
 __all__ = [
+    "REQUIRED",
     "BadConfiguration",
     "Cluster",
     "ClusterError",
@@ -62,6 +64,7 @@ __all__ = [
     "Invalid",
     "NotFound",
     "QuotaExceeded",
+    "ServerInfo",
     "Throttled",
     "Unauthenticated",
     "Unavailable",
@@ -308,6 +311,18 @@ class Cluster:
         return self._review(
             "SubjectAccessReview", {"user": user, "groups": list(everybody), "resourceAttributes": wanted}
         )
+
+    def about(self) -> ServerInfo:
+        """Which version the API server is, and what its clock shows."""
+        ask = Ask(verb="get", resource="version")
+        body, headers = self._transport.answer(ask, path="/version")
+        return server_info(self._decode(body, ServerVersion, ask), headers)
+
+    def rights(self, namespace: str = "") -> dict[str, bool]:
+        """What a scan lists -> whether we may, by SelfSubjectAccessReview; in one Namespace, or ("") in all of them."""
+        resources = [*([] if namespace else [NAMESPACES]), *NAMESPACED.values()]
+        groups = {resource.name: resource.api.rpartition("/")[0] for resource in resources}
+        return {name: self.can_i("list", name, namespace, group=group) for name, group in groups.items()}
 
     # Inside
 

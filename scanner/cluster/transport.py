@@ -101,6 +101,22 @@ class Transport:
         secrets: Secrets | None = None,
     ) -> bytes:
         """The body of the 2xx answer to `ask`. Raises ClusterError, whose words never hold one of `secrets`."""
+        return self.answer(
+            ask, path=path, query=query, body=body, content_type=content_type, accept=accept, secrets=secrets
+        )[0]
+
+    def answer(
+        self,
+        ask: Ask,
+        *,
+        path: str = "",
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        secrets: Secrets | None = None,
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """As `send`, with the headers of the answer."""
         url = self._client.configuration.host + (path or path_of(ask))
         if query:
             url += "?" + urlencode(query)
@@ -114,7 +130,7 @@ class Transport:
                 again = ask.verb in _READS and isinstance(failure, http.ProtocolError)
             else:
                 if 200 <= status < 300:
-                    return self._checked(answer, headers, ask)
+                    return self._checked(answer, headers, ask), headers
                 after = _retry_after(headers)
                 error = refused(
                     status, answer, ask=ask, server=self.server, retry_after=after, secrets=secrets or Secrets()

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.request import Request, urlopen
@@ -546,3 +547,26 @@ def test_a_list_that_really_expired_is_read_to_its_end(tmp_path: Path, monkeypat
 
     assert expired[0].continue_token
     assert found == {"aa": 10, "aa-b": 10}
+
+
+def test_the_server_tells_its_version_and_its_clock_to_anyone(lab: Lab) -> None:
+    info = lab.connect(lab.new_user()).about()
+
+    assert info.version.startswith("v1.")
+    assert info.minor == int(info.version.split(".")[1])
+    assert info.clock is not None
+    assert info.clock.utcoffset() == timedelta(0)
+
+
+def test_rights_to_list_are_told_by_resource(lab: Lab) -> None:
+    user, namespace = lab.new_user(), lab.new_namespace()
+    assert set(lab.connect(user).rights().values()) == {False}
+
+    lab.grant(user, READS_ALL[:1])
+    lab.grant(user, READS_ALL, namespace)
+
+    wide, within = lab.connect(user).rights(), lab.connect(user).rights(namespace)
+    assert wide.pop("rolebindings") is False
+    assert set(wide) == {"namespaces", "secrets", "serviceaccounts", "pods", "events"}
+    assert all(wide.values())
+    assert within == {"secrets": True, "serviceaccounts": True, "pods": True, "events": True, "rolebindings": True}
