@@ -258,9 +258,10 @@ class _Teller:
 
     def credential(self, line: CredentialLine) -> Line:
         told = plural(line.namespaces, "Namespace")
-        critical = f", {line.critical} of them critical" if line.critical else ""
+        if line.critical:
+            told += ", critical" if line.critical == line.namespaces else f", critical in {line.critical}"
         status = "critical" if line.critical else "warning"
-        return Line(status=status, title=clean(line.label, LONGEST_NAME), url=line.url, facts=f"{told}{critical}")
+        return Line(status=status, title=clean(line.label, LONGEST_NAME), url=line.url, facts=told)
 
     def unseen(self, namespace: UnseenNamespace) -> Line:
         seen = f"last seen {self.report.moment(namespace.scanned_at)}" if namespace.scanned_at else "never seen"
@@ -299,7 +300,7 @@ def _status(status: str) -> str:
 def _chart(cluster: ClusterReport) -> Chart | None:
     days = cluster.trend[-MOST_BARS:]
     known = [(day.critical, day.day) for day in days if day.critical is not None]
-    if not known:
+    if len(known) < 2:  # of one day there is nothing to compare
         return None
     most, most_day = max(known, key=lambda pair: (pair[0], pair[1]))
     has_values = len(days) <= 10

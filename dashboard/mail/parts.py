@@ -9,6 +9,7 @@ from typing import Final
 SIGNS: Final = {"critical": "●", "unknown": "?", "warning": "▲", "ok": "✓"}
 #: Pixels that the highest bar of a chart has.
 CHART_HEIGHT: Final = 56
+_ONE_LINE: Final = 36  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,11 @@ class Line:
     @property
     def sign(self) -> str:
         return SIGNS[self.status]
+
+    @property
+    def pieces(self) -> tuple[tuple[str, bool], ...]:
+        """The facts one by one, each with whether it is short enough to stay on one line of a phone."""
+        return tuple((fact, len(fact) <= _ONE_LINE) for fact in self.facts.split(" · "))
 
     @property
     def spoken(self) -> str:
