@@ -20,6 +20,14 @@ EXPIRY_SOURCES: Final[Mapping[str, str]] = {
     "jwt": "the token itself",
     "declared": "an annotation of the Secret",
     "registry": "the registry",
+    "ecr": "the ECR password itself",
+    "kubeconfig": "the kubeconfig itself",
+    "pkcs12": "the keystore itself",
+    "jks": "the keystore itself",
+    "external-secrets": "External Secrets",
+    "derived": "how long such a one lasts",
+    "bootstrap": "the bootstrap token itself",
+    "invalidated": "Kubernetes, which has invalidated it",
 }
 
 #: How a credential came to be called fine.

@@ -49,6 +49,7 @@ TABLE = {
     "created": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 200, 200), kwargs=CELL),
     "acknowledge": Row(get=(LOGIN, 404, 200, 200), post=(LOGIN, 404, 422, 422), kwargs=CELL),
     "acknowledgement-end": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 404, 302, 302), kwargs=CELL),
+    "expiry": Row(get=(LOGIN, 302, 200, 200), post=(LOGIN, 405, 405, 405)),
     "findings": Row(get=(LOGIN, 302, 200, 200), post=(LOGIN, 405, 405, 405)),
     "findings-acknowledge": Row(get=(LOGIN, 302, 200, 200), post=(LOGIN, 302, 422, 422)),
     "audit": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 405, 405, 405)),

@@ -1,0 +1,431 @@
+"""The page of expiry: one clock for all that ends, as a list and as a calendar, in a constant number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.db.models import Case, Count, F, IntegerField, Max, Min, Q, QuerySet, Value, When
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from dashboard.drawer import EXPIRY_SOURCES
+from dashboard.matrix import kind_of
+from dashboard.month import WEEKDAYS, Month
+from scanner.check import Status, rank
+from scanner.columns import label_of
+from scanner.models import Cell, Cluster, Credential, Namespace
+
+ROWS: Final = 50
+#: Choices of "within", in days; "all" has no bound.
+WITHIN: Final = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("all", "any time"))
+DEFAULT_WITHIN: Final = "90"
+#: Most endings of a month that are looked at, and of a day that its square shows.
+MOST_OF_MONTH: Final = 2_000
+MOST_OF_DAY: Final = 3
+#: Sources that promise nothing: a person wrote them, or they are worked out.
+DECLARED: Final = frozenset({"declared", "external-secrets"})
+GUESSED: Final = frozenset({"derived"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryFilters:
+    """The state of the page, as its URL holds it. Values that mean nothing are read as the default."""
+
+    credential: str = ""
+    kind: str = ""
+    within: str = ""
+    view: str = ""
+    month: str = ""
+    day: str = ""
+    at: str = ""
+    page: int = 1
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> ExpiryFilters:
+        text = {name: query.get(name, "").replace("\x00", "").strip()[:320] for name in ("credential", "kind", "at")}
+        within, view, page = query.get("within", ""), query.get("view", ""), query.get("page", "")
+        return cls(
+            within=within if within in dict(WITHIN) and within != DEFAULT_WITHIN else "",
+            view=view if view in ("calendar", "none") else "",
+            month=query.get("month", "")[:7],
+            day=str(_day(query.get("day", "")) or ""),
+            page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 10 else 1,
+            **text,
+        )
+
+    @property
+    def active(self) -> bool:
+        return any((self.credential, self.kind, self.within, self.day))
+
+
+def _day(text: str) -> date | None:
+    try:
+        day = parse_date(text)
+    except ValueError:
+        return None
+    return day if day and 1971 <= day.year <= 9998 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A credential that ends at one moment, in one Namespace or many: one robot account, told once. `status` is the
+    worst of its cells now; `stale` of the `namespaces` were seen too long ago."""
+
+    credential: str
+    expires_at: datetime
+    source: str
+    status: Status
+    namespaces: int
+    stale: int
+    namespace: str
+    is_over: bool
+    url: str
+
+    @property
+    def label(self) -> str:
+        return label_of(self.credential)
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.credential)
+
+    @property
+    def certainty(self) -> str:
+        """How far the date is to be believed, with where it is from."""
+        named = EXPIRY_SOURCES.get(self.source, self.source.replace("-", " "))
+        if self.source in GUESSED:
+            return f"probably: {named}"
+        return f"declared: {named}" if self.source in DECLARED else f"says {named}" if named else "source not known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Square:
+    """A day of the calendar. `more` endings are not shown in it."""
+
+    day: date
+    is_of_month: bool
+    is_today: bool
+    endings: tuple[Ending, ...]
+    more: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endless:
+    """Cells of a credential without an end: it says itself that it has none (`never`), or nothing tells."""
+
+    label: str
+    kind: str
+    url: str
+    never: int
+    unknown: int
+
+
+class ExpiryPage:
+    """What ends in the Namespaces of `cluster` that `user` may see. A page past the end is the last one."""
+
+    def __init__(
+        self, cluster: Cluster, user: Any, filters: ExpiryFilters, *, cluster_in_url: str, now: datetime
+    ) -> None:
+        self.cluster = cluster
+        self.filters = filters
+        self.now = now
+        self._cluster_in_url = cluster_in_url
+        self._visible = Namespace.objects.visible_to(user).of_cluster(cluster)
+        self.today = timezone.localtime(now).date()
+
+    within_choices = WITHIN
+    weekdays = WEEKDAYS
+
+    @property
+    def within(self) -> str:
+        return self.filters.within or DEFAULT_WITHIN
+
+    @property
+    def within_words(self) -> str:
+        return dict(WITHIN)[self.within]
+
+    # What there is to choose from
+
+    @cached_property
+    def _slugs(self) -> list[str]:
+        cells = Cell.objects.filter(namespace__in=self._visible.values("pk")).values("credential")
+        return sorted(Credential.objects.filter(pk__in=cells).values_list("slug", flat=True), key=label_of)
+
+    @property
+    def credentials(self) -> list[tuple[str, str]]:
+        return [(slug, label_of(slug)) for slug in self._slugs]
+
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        return sorted({(slug.partition("/")[0], kind_of(slug)) for slug in self._slugs}, key=lambda one: one[1])
+
+    # Cells and endings
+
+    @property
+    def _chosen(self) -> QuerySet[Cell]:
+        chosen = self.filters
+        rows = Cell.objects.filter(namespace__in=self._visible.values("pk"))
+        if chosen.credential:
+            rows = rows.filter(credential__slug=chosen.credential)
+        if chosen.kind:
+            rows = rows.filter(Q(credential__slug=chosen.kind) | Q(credential__slug__startswith=f"{chosen.kind}/"))
+        return rows
+
+    def _endings(self, rows: QuerySet[Cell]) -> QuerySet[Cell, dict[str, Any]]:
+        unseen = self.cluster.unseen(self.now, path="namespace__")
+        rank_now = Case(When(unseen, then=Value(rank(Status.UNKNOWN))), default=F("rank"), output_field=IntegerField())
+        groups = rows.order_by().values("credential__slug", "expires_at", "expiry_source")
+        told: Any = groups.annotate(
+            worst=Max(rank_now),
+            namespaces=Count("pk"),
+            stale=Count("pk", filter=unseen),
+            namespace_name=Min("namespace__name"),
+        )
+        ordered: QuerySet[Cell, dict[str, Any]] = told.order_by("expires_at", "credential__slug", "expiry_source")
+        return ordered
+
+    def _ending(self, found: Mapping[str, Any]) -> Ending:
+        slug, at, name = found["credential__slug"], found["expires_at"], found["namespace_name"]
+        by_rank = {rank(status): status for status in Status}
+        alone = found["namespaces"] == 1
+        return Ending(
+            credential=slug,
+            expires_at=at,
+            source=found["expiry_source"],
+            status=by_rank[found["worst"]],
+            namespaces=found["namespaces"],
+            stale=found["stale"],
+            namespace=name,
+            is_over=at <= self.now,
+            url=reverse("cell", args=[self.cluster.name, name, slug])
+            if alone
+            else self.url(credential=slug, at=at.isoformat(), view="", day="", within="all"),
+        )
+
+    @cached_property
+    def _in_list(self) -> QuerySet[Cell]:
+        """What the list is about: until a date, of one day or of one moment."""
+        rows = self._chosen.filter(expires_at__isnull=False)
+        if self.moment is not None:
+            return rows.filter(expires_at=self.moment)
+        if day := _day(self.filters.day):
+            begin, end = self._span(day, day)
+            return rows.filter(expires_at__gte=begin, expires_at__lt=end)
+        if self.within == "all":
+            return rows
+        return rows.filter(expires_at__lt=self.now + timedelta(days=int(self.within)))
+
+    @staticmethod
+    def _span(first: date, last: date) -> tuple[datetime, datetime]:
+        """From the beginning of `first` to the end of `last`, in the reader's time zone."""
+        begin = timezone.make_aware(datetime.combine(first, time.min))
+        return begin, timezone.make_aware(datetime.combine(last + timedelta(days=1), time.min))
+
+    @cached_property
+    def moment(self) -> datetime | None:
+        """The one moment that is asked for."""
+        try:
+            at = parse_datetime(self.filters.at)
+        except ValueError:
+            return None
+        return at if at and at.tzinfo else None
+
+    @property
+    def day(self) -> date | None:
+        return _day(self.filters.day)
+
+    @cached_property
+    def total(self) -> int:
+        return self._in_list.count() if self.moment else self._endings(self._in_list).count()
+
+    @cached_property
+    def endings(self) -> list[Ending]:
+        return [self._ending(found) for found in self._endings(self._in_list)[self.first - 1 : self.last]]
+
+    @cached_property
+    def cells(self) -> list[tuple[str, str, Status, bool]]:
+        """Of one moment: the Namespace, the URL of its cell, its status now, and whether it was seen too long ago."""
+        rows = self._in_list.select_related("credential", "namespace").order_by("namespace__name", "credential__slug")
+        told = []
+        for cell in rows[self.first - 1 : self.last]:
+            cell.namespace.cluster = self.cluster
+            is_stale = cell.namespace.is_stale(self.now)
+            url = reverse("cell", args=[self.cluster.name, cell.namespace.name, cell.credential.slug])
+            told.append((cell.namespace.name, url, Status.UNKNOWN if is_stale else Status(cell.status), is_stale))
+        return told
+
+    # Calendar
+
+    @cached_property
+    def month(self) -> Month:
+        return Month.read(self.filters.month, today=self.today)
+
+    @cached_property
+    def _of_month(self) -> list[Ending]:
+        weeks = self.month.weeks
+        begin, end = self._span(weeks[0][0], weeks[-1][-1])
+        rows = self._chosen.filter(expires_at__gte=begin, expires_at__lt=end)
+        return [self._ending(found) for found in self._endings(rows)[:MOST_OF_MONTH]]
+
+    @property
+    def weeks(self) -> list[list[Square]]:
+        by_day: dict[date, list[Ending]] = {}
+        for ending in self._of_month:
+            by_day.setdefault(timezone.localtime(ending.expires_at).date(), []).append(ending)
+        return [[self._square(day, by_day.get(day, [])) for day in week] for week in self.month.weeks]
+
+    def _square(self, day: date, endings: list[Ending]) -> Square:
+        return Square(
+            day=day,
+            is_of_month=day.month == self.month.month,
+            is_today=day == self.today,
+            endings=tuple(endings[:MOST_OF_DAY]),
+            more=len(endings) - MOST_OF_DAY if len(endings) > MOST_OF_DAY else 0,
+            url=self.url(view="", month="", day=str(day)),
+        )
+
+    @property
+    def is_cut(self) -> bool:
+        """True when the month holds more than is looked at."""
+        return len(self._of_month) >= MOST_OF_MONTH
+
+    # What has no end
+
+    @cached_property
+    def endless(self) -> list[Endless]:
+        """Per credential, those that say they never end apart from those of which nothing tells."""
+        rows = self._chosen.filter(expires_at=None).order_by().values("credential__slug")
+        told = rows.annotate(cells=Count("pk"), never=Count("pk", filter=Q(details__never_expires=True)))
+        matrix = reverse("matrix")
+        return [
+            Endless(
+                label=label_of(found["credential__slug"]),
+                kind=kind_of(found["credential__slug"]),
+                url=f"{matrix}?{urlencode({'cluster': self.cluster.name, 'credential': found['credential__slug']})}",
+                never=found["never"],
+                unknown=found["cells"] - found["never"],
+            )
+            for found in sorted(told, key=lambda one: (-one["cells"], label_of(one["credential__slug"])))
+        ]
+
+    @property
+    def never(self) -> int:
+        return sum(one.never for one in self.endless)
+
+    @property
+    def unknown(self) -> int:
+        return sum(one.unknown for one in self.endless)
+
+    # Pages
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // ROWS))
+
+    @property
+    def page(self) -> int:
+        return min(self.filters.page, self.pages)
+
+    @property
+    def first(self) -> int:
+        return (self.page - 1) * ROWS + 1
+
+    @property
+    def last(self) -> int:
+        return min(self.page * ROWS, self.total)
+
+    def url(self, *, path: str = "", **changes: str | int) -> str:
+        """This page with `changes`; back to the first page, unless they say which."""
+        chosen = {field.name: getattr(self.filters, field.name) for field in fields(self.filters)}
+        parts = {"cluster": self._cluster_in_url, **chosen, "page": "", **changes}
+        query = urlencode({name: value for name, value in parts.items() if value})
+        path = path or reverse("expiry")
+        return f"{path}?{query}" if query else path
+
+    @property
+    def own_url(self) -> str:
+        return self.url(page=self.page if not self.filters.view and self.page > 1 else "")
+
+    @property
+    def previous_url(self) -> str:
+        return self.url(page=self.page - 1 if self.page > 2 else "") if self.page > 1 else ""
+
+    @property
+    def next_url(self) -> str:
+        return self.url(page=self.page + 1) if self.page < self.pages else ""
+
+    @property
+    def plain_url(self) -> str:
+        return self.url(credential="", kind="", within="", day="", at="")
+
+    @property
+    def tabs(self) -> list[tuple[str, str, bool]]:
+        """Label, URL and whether it is what is shown now."""
+        views = (("List", ""), ("Calendar", "calendar"), ("Without an end", "none"))
+        here = self.filters.view
+        return [(label, self.url(view=view, day="", at="", month=""), view == here) for label, view in views]
+
+    @property
+    def month_before_url(self) -> str:
+        return self.url(month=str(self.month.before))
+
+    @property
+    def month_after_url(self) -> str:
+        return self.url(month=str(self.month.after))
+
+    @property
+    def this_month_url(self) -> str:
+        return self.url(month="")
+
+    @property
+    def endless_url(self) -> str:
+        return self.url(view="none", day="", at="", month="")
+
+    @property
+    def csv_url(self) -> str:
+        """All that ends, as CSV; "" where that page is not there. It knows one filter."""
+        return _maybe("export", "expiry", credential=self.filters.credential, cluster=self._cluster_in_url)
+
+    @property
+    def feeds_url(self) -> str:
+        """Where one subscribes to this as a calendar; "" where that page is not there."""
+        return _maybe("calendar-feeds")
+
+    @property
+    def headline(self) -> str:
+        if self.filters.view == "calendar":
+            return self.month.title
+        if self.filters.view == "none":
+            return "Without a known end"
+        number = f"{self.total} ending{'' if self.total == 1 else 's'}"
+        if self.moment:
+            number = f"{self.total} Namespace{'' if self.total == 1 else 's'}"
+            return f"{label_of(self.filters.credential)} ends in {number}"
+        if self.day:
+            return f"{number} on {self.day:%d %B %Y}"
+        return number if self.within == "all" else f"{number} within {self.within_words}"
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """All that the page shows, for a poll to tell whether anything changed."""
+        if self.filters.view == "calendar":
+            return (self.own_url, self._of_month, self.today)
+        if self.filters.view == "none":
+            return (self.own_url, self.endless)
+        return (self.own_url, self.total, self.cells if self.moment else self.endings)
+
+
+def _maybe(name: str, *args: str, **query: str) -> str:
+    try:
+        url = reverse(name, args=args)
+    except NoReverseMatch:
+        return ""
+    told = urlencode({key: value for key, value in query.items() if value})
+    return f"{url}?{told}" if told else url
