@@ -41,6 +41,8 @@ PAGES: Final = (
 #: Those that show one cluster at a time.
 PAGES_OF_A_CLUSTER: Final = frozenset({"matrix", "findings", "expiry"})
 SETTINGS_PAGES: Final = (("Your report", "report-settings"), ("API keys", "api-keys"), ("Calendar", "calendar-feeds"))
+#: Pages that belong to one that is listed, whose tab is theirs too.
+PART_OF: Final = dict.fromkeys(("alert-route", "alert-route-add", "alert-route-delete"), "alert-routes")
 OPERATORS_SETTINGS_PAGES: Final = (("Alert routes", "alert-routes"), ("Clusters", "clusters"))
 
 
@@ -133,6 +135,7 @@ class Shell:
     def _items(self, pages: tuple[tuple[str, str], ...], *, keeps_cluster: bool = False) -> list[NavItem]:
         match = self._request.resolver_match
         here = match.url_name if match else None
+        here = PART_OF.get(here or "", here)
         if here in {name for _, name in SETTINGS_PAGES + OPERATORS_SETTINGS_PAGES} and pages is PAGES:
             here = "settings"
         items = []
