@@ -16,6 +16,7 @@ def web(*, bind: str, workers: int = 1, threads: int = 8, log_level: str = "warn
     return [
         sys.executable, "-m", "gunicorn", "dashboard.wsgi", f"--bind={bind}", "--worker-class=gthread",
         f"--workers={workers}", f"--threads={threads}", f"--log-level={log_level}", "--graceful-timeout=30",
+        "--logger-class=dashboard.gunicorn_logger.Logger",
     ]  # fmt: skip
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import shared_task
 from django.test import Client, RequestFactory
 
+from dashboard import roles
 from dashboard.logs import JsonFormatter, LineFormatter, masked
 from scanner import log_context
+from tests.rig.process import ServerProcess, accepts_connections, free_port
+
+ROOT = Path(__file__).parents[2]
 
 
 @shared_task
@@ -157,3 +164,54 @@ def test_lines_of_a_task_have_its_id(lines: list[str]) -> None:
 
     told = [json.loads(line) for line in lines if '"test"' in line]
     assert [one.get("task_id") for one in told] == [done.id, None]
+
+
+class TestGunicorn:
+    @pytest.fixture
+    def web(self, tmp_path: Path) -> Iterator[tuple[int, ServerProcess]]:
+        port = free_port()
+        process = ServerProcess(
+            roles.web(bind=f"127.0.0.1:{port}", log_level="info"),
+            log=tmp_path / "web.log",
+            cwd=ROOT,
+            environment={
+                **os.environ,
+                "DATABASE_URL": "sqlite://:memory:",
+                "DJANGO_SETTINGS_MODULE": "tests.settings",
+                "CREDBOARD_LOG_FORMAT": "json",
+                "CREDBOARD_LOG_REQUESTS": "true",
+                "CREDBOARD_SECRET_KEY": "for one test and for every process of it, fifty letters",
+                "GUNICORN_CMD_ARGS": "--access-logfile -",
+            },
+        )
+        try:
+            process.wait_until_ready(lambda: accepts_connections(port), seconds=60)
+            yield port, process
+        finally:
+            process.stop()
+
+    def test_each_of_its_lines_is_json_and_tells_no_secret_of_an_address(self, web: tuple[int, ServerProcess]) -> None:
+        port, process = web
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        headers = {
+            "Authorization": "Bearer hunter2hunter2hunter2",
+            "Referer": "http://127.0.0.1/unsubscribe/hunter2/?q=hunter2",
+            "X-Request-ID": "0af7651916cd43dd",
+        }
+        connection.request("GET", "/healthz?token=hunter2&q=hunter2", headers=headers)
+        assert connection.getresponse().read() == b'{"status": "ok"}'
+        connection.request("GET", "/nothing/calendar/hunter2.ics?x=hunter2")
+        connection.getresponse().read()
+        connection.close()
+        process.stop()
+
+        log = process.log.read_text(encoding="utf-8")
+        told = [json.loads(line) for line in log.splitlines()]
+
+        assert "hunter2" not in log
+        assert {"gunicorn.error", "gunicorn.access", "dashboard.access", "django.request"} <= {
+            one["logger"] for one in told
+        }
+        assert [one["request_id"] for one in told if one["message"].startswith("GET /healthz 200")] == [
+            "0af7651916cd43dd"
+        ]
