@@ -72,6 +72,7 @@ def subscribe_people(*, now: datetime) -> int:
     """Subscribe operators and owners who may be written to and have no subscription, switched off or not; how many."""
     people = _People()
     people.adopt()
+    people.follow()
     made = 0
     for user in people.operators():
         made += people.subscribe(valid_address(user.email), source=Subscription.Source.OPERATOR, user=user, now=now)
@@ -129,6 +130,15 @@ class _People:
             user = self.named(subscription.address)
             if user is not None and user.pk not in self._subscribed and subscription.adopt(user):
                 self._subscribed.add(user.pk)
+
+    def follow(self) -> None:
+        """Move subscriptions that nobody chose an address for to that of the account, should it be another by now."""
+        rows = Subscription.objects.exclude(user=None).exclude(source=Subscription.Source.PERSON)
+        for subscription in rows.select_related("user"):
+            address = valid_address(subscription.user.email) if subscription.user else ""
+            if address and address.casefold() not in self._taken:
+                Subscription.objects.filter(pk=subscription.pk).update(address=address)
+                self._taken.add(address.casefold())
 
     def subscribe(self, address: str, *, source: str, user: User | None, now: datetime) -> int:
         """1 if there is a new subscription."""

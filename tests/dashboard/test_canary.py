@@ -13,12 +13,18 @@ from urllib.parse import quote
 
 import pytest
 import redis
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from dashboard import celery_app
 from dashboard.demo.server import DemoCluster
+from dashboard.mail.server import Sender
+from dashboard.models import Mail, Subscription
+from dashboard.reporting import send_due
 from scanner.models import Cluster, Namespace
 from scanner.scan import request_cluster_scan, scan_cluster, scan_namespace
 from tests import factories
@@ -163,9 +169,16 @@ def test_the_search_finds_what_it_looks_for() -> None:
 
 
 def test_no_secret_value_leaves_the_request_or_the_scan(
-    client: Client, broker: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    client: Client,
+    broker: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    *,
+    settings: Settings,
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    settings.MAIL_FROM = Sender(name="Credboard", address="credboard@example.com")
     client.force_login(factories.operator())
     pages = []
     with DemoCluster(objects=objects(), closed=(), kubelet=False) as demo:
@@ -214,6 +227,12 @@ def test_no_secret_value_leaves_the_request_or_the_scan(
         response = client.get(one)
         assert response.status_code == 200
         pages.append(response.content.decode())
+
+    report = Subscription.by_default("ada@example.com", source="operator", user=User.objects.get())
+    report.next_send_at = timezone.now()
+    report.save()
+    assert send_due([report.pk], now=timezone.now()) == 1
+    assert NS in Mail.objects.get().text
 
     messages = dump_broker(broker)
     assert "dispatch_scans" in messages

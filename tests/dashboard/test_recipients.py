@@ -177,6 +177,20 @@ class TestOperators:
 
         assert subscribed() == {"ada@elsewhere.example": "operator"}
 
+    def test_a_new_address_of_the_account_is_followed(self) -> None:
+        ada = user("ada", "ada@example.com", is_staff=True)
+        subscribe_people(now=NOW)
+        ada.email = "ada@Elsewhere.example"
+        ada.save()
+
+        assert subscribed() == {"ada@elsewhere.example": "operator"}
+
+    def test_an_address_that_a_person_chose_stays(self) -> None:
+        ada = user("ada", "ada@example.com", is_staff=True)
+        Subscription.objects.subscribe("ada@home.example", source="person", user=ada, now=NOW)
+
+        assert subscribed() == {"ada@home.example": "person"}
+
     def test_one_without_an_address_or_switched_off_is_not(self) -> None:
         user("ada", "", is_staff=True)
         user("grace", "grace@example.com", is_staff=True, is_active=False)
