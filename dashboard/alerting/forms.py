@@ -40,7 +40,7 @@ class AlertRouteForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic 
         label="Address",
         max_length=LONGEST_ADDRESS,
         required=False,
-        widget=forms.PasswordInput(attrs={"class": "mono", "autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.PasswordInput(attrs={"class": "mono", "autocomplete": "new-password", "spellcheck": "false"}),
         help_text="An Apprise address, or the webhook address that Slack, Discord or Teams shows. It is stored "
         "encrypted and not shown again.",
     )

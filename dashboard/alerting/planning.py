@@ -45,6 +45,7 @@ def plan(*, now: datetime, batch: int = BATCH) -> int:
         if len(fresh) < batch:
             progress.planned_until = max(now, progress.planned_until)
             progress.save(update_fields=["planned_until"])
+            # Twice, so that what a clock was wrong about is not taken for new.
             PlannedTransition.objects.filter(at__lt=progress.planned_until - 2 * LATEST).delete()
     return len(fresh)
 

@@ -71,6 +71,7 @@ def _critical_cells(route: AlertRoute, *, now: datetime) -> list[Cell]:
         for cell in cells
         if not cell.namespace.is_stale(now)
         and (cell.namespace_id, cell.credential.slug) not in silent
+        and route.wishes.is_trouble(cell.status, cell.reason)
         and route.concerns(cell.namespace, cell.credential.slug, owners=owners.get(cell.namespace_id, []))
     ]
 

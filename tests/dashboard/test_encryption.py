@@ -7,6 +7,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
@@ -22,6 +23,7 @@ def _no_keys(settings: Settings) -> None:
     settings.ENCRYPTION_KEYS = ()
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text())
 def test_what_was_encrypted_comes_back(text: str) -> None:
     assert decrypt(encrypt(text)) == text

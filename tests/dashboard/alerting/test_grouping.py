@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.alerting.damping import News, Told, Wishes
@@ -95,6 +95,7 @@ def changes_of(history: list[tuple[int, str, int]]) -> list[Change]:
     return found
 
 
+@settings(deadline=None)
 @given(histories, st.data())
 def test_what_is_told_does_not_depend_on_how_changes_are_split_into_runs(
     history: list[tuple[int, str, int]], data: st.DataObject
@@ -125,6 +126,7 @@ def copied(entries: dict[Group, list[Entry]]) -> dict[Group, list[Entry]]:
     }
 
 
+@settings(deadline=None)
 @given(histories, st.data())
 def test_every_change_that_is_news_is_told_exactly_once_wherever_messages_are_sent_in_between(
     history: list[tuple[int, str, int]], data: st.DataObject

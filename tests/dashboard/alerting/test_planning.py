@@ -317,6 +317,13 @@ def test_with_nothing_critical_there_is_nothing_to_send(cluster: Cluster) -> Non
     assert AlertMessage.objects.count() == 0
 
 
+def test_of_what_is_critical_now_a_route_is_told_only_what_it_asks_for(cluster: Cluster) -> None:
+    scan(cluster, {"team-00": REJECTED, "team-01": "critical expiring"}, minute=0)
+    only = route(on_expiring=False)
+    assert send_present_trouble(only, now=at(1)) == 1
+    assert "team-00" in AlertMessage.objects.get().title
+
+
 def test_what_was_seen_too_long_ago_is_not_sent_as_critical_now(cluster: Cluster) -> None:
     scan(cluster, {"team-00": REJECTED}, minute=0)
     assert send_present_trouble(route(), now=at(0) + timedelta(days=3)) == 0

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.alerting.quiet_hours import QuietHours
@@ -61,6 +61,7 @@ def test_of_an_end_that_the_night_has_twice_the_first_counts() -> None:
     assert hours.end_of(local("2024-10-27 02:15", fold=1)) is None, "it ended when the clocks showed 02:30 before"
 
 
+@settings(deadline=None)
 @given(
     now=st.datetimes(min_value=datetime(2023, 1, 1), max_value=datetime(2026, 1, 1), timezones=st.just(UTC)),
     start=st.times(),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.alerting.damping import News
@@ -115,6 +115,7 @@ def test_a_name_holds_nothing_that_a_service_could_read_as_a_mention_a_link_or_a
     assert plain(name) == said
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_whatever_a_column_is_called_its_title_is_one_bounded_line(name: str) -> None:
     group = Group(cluster=1, credential=f"registry/{name}", news=News.TROUBLE, status="critical", reason="rejected")
