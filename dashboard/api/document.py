@@ -76,7 +76,7 @@ class Operation:
 class Reference:
     """The document as a page shows it: operations by what they are about."""
 
-    about: str
+    about: tuple[str, ...]
     groups: tuple[tuple[str, tuple[Operation, ...]], ...]
     problems: tuple[Kind, ...] = KINDS
 
@@ -88,7 +88,8 @@ def reference(made: Mapping[str, Any]) -> Reference:
         for method, told in operations.items():
             groups.setdefault(told["tags"][0], []).append(_operation(path, method, told, made))
     return Reference(
-        about=made["info"]["description"], groups=tuple((name, tuple(found)) for name, found in groups.items())
+        about=tuple(" ".join(part.split()) for part in made["info"]["description"].split("\n\n")),
+        groups=tuple((name, tuple(found)) for name, found in groups.items()),
     )
 
 
