@@ -42,7 +42,9 @@ class ManagedFields(Raw, frozen=True, kw_only=True):
     fields_v1: OwnedFields | None = msgspec.field(default=None, name="fieldsV1")
 
 
-class ObjectMeta(Raw, frozen=True, kw_only=True):
+class Meta(Raw, frozen=True, kw_only=True):
+    """What is read of the metadata of objects of which there are many, and whose last write does not matter."""
+
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -51,6 +53,9 @@ class ObjectMeta(Raw, frozen=True, kw_only=True):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[OwnerReference] | None = None
+
+
+class ObjectMeta(Meta, frozen=True, kw_only=True):
     managed_fields: list[ManagedFields] | None = None
 
 
@@ -77,7 +82,7 @@ class LocalObjectReference(Raw, frozen=True, kw_only=True):
 
 
 class ServiceAccount(Raw, frozen=True, kw_only=True):
-    metadata: ObjectMeta
+    metadata: Meta
     image_pull_secrets: list[LocalObjectReference] | None = None
     secrets: list[LocalObjectReference] | None = None
 
@@ -167,11 +172,11 @@ class Waiting(Raw, frozen=True, kw_only=True):
 
 
 class Running(Raw, frozen=True, kw_only=True):
-    started_at: datetime | None = None
+    """That it runs is all that is asked."""
 
 
 class Terminated(Raw, frozen=True, kw_only=True):
-    started_at: datetime | None = None
+    """That it ran is all that is asked."""
 
 
 class ContainerState(Raw, frozen=True, kw_only=True):
@@ -182,7 +187,6 @@ class ContainerState(Raw, frozen=True, kw_only=True):
 
 class ContainerStatus(Raw, frozen=True, kw_only=True):
     name: str = ""
-    image_id: str = msgspec.field(default="", name="imageID")
     state: ContainerState | None = None
     last_state: ContainerState | None = None
 
@@ -195,7 +199,7 @@ class PodStatus(Raw, frozen=True, kw_only=True):
 
 
 class Pod(Raw, frozen=True, kw_only=True):
-    metadata: ObjectMeta
+    metadata: Meta
     spec: PodSpec
     status: PodStatus | None = None
 
@@ -212,7 +216,7 @@ class EventSeries(Raw, frozen=True, kw_only=True):
 
 
 class Event(Raw, frozen=True, kw_only=True):
-    metadata: ObjectMeta
+    metadata: Meta
     involved_object: ObjectReference
     type: str = ""
     reason: str = ""
@@ -234,7 +238,7 @@ class RoleRef(Raw, frozen=True, kw_only=True):
 
 
 class RoleBinding(Raw, frozen=True, kw_only=True):
-    metadata: ObjectMeta
+    metadata: Meta
     subjects: list[Subject] | None = None
     role_ref: RoleRef
 

@@ -194,7 +194,9 @@ class _Cells:
     def _find_links(self) -> None:
         # A key that only just misses is shown at the registry that it misses: see PS06.
         misses = {(blame.secret, blame.near_miss.key) for blame in self.context.blames.all if blame.near_miss}
-        matched = {(m.secret, m.key) for uses in self.uses.values() for use in uses for m in use.matches}
+        # `Coverage` makes one object of equal matches.
+        alike = {id(use.matches): use.matches for uses in self.uses.values() for use in uses}
+        matched = {(match.secret, match.key) for matches in alike.values() for match in matches}
         for name in self.context.coverage.referring:
             secret = self.context.snapshot.secrets.get(name)
             if secret is None or not secret.is_pull_secret:
@@ -234,7 +236,8 @@ class _Cells:
         if not {"secrets", "pods"}.isdisjoint(self.context.snapshot.unreadable):
             status, reason = Status.UNKNOWN, "not-checked"
         status, reason, details = _judged(status, reason, results)
-        entries = list(dict.fromkeys((m.secret, m.key) for use in matched for m in use.matches))
+        alike = {id(use.matches): use.matches for use in matched}
+        entries = list(dict.fromkeys((match.secret, match.key) for matches in alike.values() for match in matches))
         entries = entries or [(secret.name, key) for secret, key in links]
         expires_at, source, flaw = self._expiry(entries)
         verified = "pod" if any(self._is_proof(use) for use in matched) else ""

@@ -23,13 +23,13 @@ def latent_pull_failure(context: Context) -> Iterator[Problem]:
     How to fix: create a pull Secret for the registry here and name it in imagePullSecrets of the Pods' ServiceAccount.
     """
     grouped: dict[str, list[Latent]] = {}
-    known: dict[tuple[tuple[str, ...], int | str, bool], Latent | None] = {}
+    known: dict[tuple[tuple[str, ...], str, bool], Latent | None] = {}
+    has_expired = any(one.expires_at and context.now >= one.expires_at for _, one in context.ending)
     for use in context.coverage.uses:
-        if use.container.started and use.image and not use.failure:
-            # Replicas are alike in all that is asked; static Pods are told apart by what made them. With a login only
-            # that matters, of which `Coverage` makes one object, not the image.
-            what = id(use.matches) if use.login else use.image.name
-            key = (use.pull_secrets.named, what, use.pod.controller.startswith("Node/"))
+        # What a login covers that has not expired can be pulled again.
+        if use.container.started and use.image and not use.failure and (has_expired or not use.login):
+            # Replicas are alike in all that is asked; static Pods are told apart by what made them.
+            key = (use.pull_secrets.named, use.image.name, use.pod.controller.startswith("Node/"))
             if key not in known:
                 known[key] = latent(context, use)
             if one := known[key]:

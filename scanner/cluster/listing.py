@@ -238,7 +238,7 @@ class PagedList:
 
 
 def _key(item: Any) -> tuple[str, str]:
-    metadata: raw.ObjectMeta = item.metadata
+    metadata: raw.Meta = item.metadata
     # "/" is what follows a Namespace's name in etcd, and sorts after the "-" and "." that may stand in a name.
     return (metadata.namespace + "/" if metadata.namespace else "", metadata.name)
 

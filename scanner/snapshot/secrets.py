@@ -22,16 +22,20 @@ from scanner.credentials import docker_registry
 from scanner.credentials.service_account_token import LAST_USED
 from scanner.credentials.service_account_token import TYPE as SERVICE_ACCOUNT_TOKEN
 from scanner.docker_config import DATA_KEYS, Entry, MalformedPullSecret, parse_entries
-from scanner.form import forms_of
+from scanner.form import Form, forms_of
 from scanner.misfit import Misfit, find_misfit
 from scanner.renewal import completed, written_at
 from scanner.snapshot.picture import PULL_SECRET_TYPES, PullEntry, Secret, Unread
 
 
 @cache
-def _kinds_of_type(secret_type: str) -> tuple[CredentialKind, ...]:
-    kinds = credential_kinds().values()
-    return tuple(kind for kind in kinds if secret_type in kind.secret_types or ANY_TYPE in kind.secret_types)
+def _kinds_of(secret_type: str, forms: frozenset[Form]) -> tuple[CredentialKind, ...]:
+    return tuple(
+        kind
+        for kind in credential_kinds().values()
+        if (secret_type in kind.secret_types or ANY_TYPE in kind.secret_types)
+        and not (kind.forms and kind.forms.isdisjoint(forms))
+    )
 
 
 def read_secret(secret: raw.Secret, fingerprint: Fingerprint) -> Secret:
@@ -67,11 +71,7 @@ def _credentials(
     credentials: list[ParsedCredential] = []
     unparsable: list[Unread] = []
     # A type that is made up for one Secret must not fill the cache of kinds.
-    kinds = _kinds_of_type(secret.type if secret.type in _KNOWN_TYPES else "")
-    forms = forms_of(secret.data)
-    for kind in kinds:
-        if kind.forms and kind.forms.isdisjoint(forms):
-            continue
+    for kind in _kinds_of(secret.type if secret.type in _KNOWN_TYPES else "", forms_of(secret.data)):
         try:
             if kind.read is docker_registry.read:
                 credentials += docker_registry.read_entries(entries, secret, fingerprint)
