@@ -47,6 +47,8 @@ NETWORK = (
         r"not valid for (?:any names|the name|requested)",
         r"hostname (?:mismatch|doesn't match)",
         r"tls: unrecognized name",
+        # So does a proxy or a captive portal that answers in the registry's place.
+        also=(Cause.PROXY,),
     ),
     rule(
         Cause.TLS_EXPIRED,
@@ -107,7 +109,7 @@ NETWORK = (
         r"timed out",
         r"did not properly respond after a period",
         r"context deadline exceeded|deadline exceeded",
-        r"request canceled while waiting",
+        r"request canceled while waiting|because of no progress",
         r"no response from|timeout while|(?<!gateway )\btimeout\W*$",
         also=(Cause.CONN_BROKEN,),
     ),

@@ -112,7 +112,8 @@ def images_in(text: str) -> Iterator[str]:
     for match in _IMAGE.finditer(text):
         groups = match.groupdict()
         name = next((groups[group] for group in "abcdefgh" if groups[group]), None)
-        if name is None:
+        if name is None or (groups["f"] and not re.match(r"[^/]{1,253}[.:]|localhost/", name)):
+            # The first registry protocol named repositories without their host.
             continue
         tag = groups["tag"]
         if tag is not None:
