@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, Final
@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 from django.db.models import Case, Count, F, IntegerField, Max, Min, Q, QuerySet, Value, When
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.dateparse import parse_datetime
 
-from dashboard.drawer import EXPIRY_SOURCES
+from dashboard.endings import DEFAULT_WITHIN, WITHIN, Ending, Endless, ExpiryFilters, Square, day_of
 from dashboard.matrix import kind_of
 from dashboard.month import WEEKDAYS, Month
 from scanner.check import Status, rank
@@ -22,109 +22,9 @@ from scanner.columns import label_of
 from scanner.models import Cell, Cluster, Credential, Namespace
 
 ROWS: Final = 50
-#: Choices of "within", in days; "all" has no bound.
-WITHIN: Final = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("all", "any time"))
-DEFAULT_WITHIN: Final = "90"
 #: Most endings of a month that are looked at, and of a day that its square shows.
 MOST_OF_MONTH: Final = 2_000
 MOST_OF_DAY: Final = 3
-#: Sources that promise nothing: a person wrote them, or they are worked out.
-DECLARED: Final = frozenset({"declared", "external-secrets"})
-GUESSED: Final = frozenset({"derived"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpiryFilters:
-    """The state of the page, as its URL holds it. Values that mean nothing are read as the default."""
-
-    credential: str = ""
-    kind: str = ""
-    within: str = ""
-    view: str = ""
-    month: str = ""
-    day: str = ""
-    at: str = ""
-    page: int = 1
-
-    @classmethod
-    def read(cls, query: Mapping[str, str]) -> ExpiryFilters:
-        text = {name: query.get(name, "").replace("\x00", "").strip()[:320] for name in ("credential", "kind", "at")}
-        within, view, page = query.get("within", ""), query.get("view", ""), query.get("page", "")
-        return cls(
-            within=within if within in dict(WITHIN) and within != DEFAULT_WITHIN else "",
-            view=view if view in ("calendar", "none") else "",
-            month=query.get("month", "")[:7],
-            day=str(_day(query.get("day", "")) or ""),
-            page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 10 else 1,
-            **text,
-        )
-
-    @property
-    def active(self) -> bool:
-        return any((self.credential, self.kind, self.within, self.day))
-
-
-def _day(text: str) -> date | None:
-    try:
-        day = parse_date(text)
-    except ValueError:
-        return None
-    return day if day and 1971 <= day.year <= 9998 else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """A credential that ends at one moment, in one Namespace or many: one robot account, told once. `status` is the
-    worst of its cells now; `stale` of the `namespaces` were seen too long ago."""
-
-    credential: str
-    expires_at: datetime
-    source: str
-    status: Status
-    namespaces: int
-    stale: int
-    namespace: str
-    is_over: bool
-    url: str
-
-    @property
-    def label(self) -> str:
-        return label_of(self.credential)
-
-    @property
-    def kind(self) -> str:
-        return kind_of(self.credential)
-
-    @property
-    def certainty(self) -> str:
-        """How far the date is to be believed, with where it is from."""
-        named = EXPIRY_SOURCES.get(self.source, self.source.replace("-", " "))
-        if self.source in GUESSED:
-            return f"probably: {named}"
-        return f"declared: {named}" if self.source in DECLARED else f"says {named}" if named else "source not known"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Square:
-    """A day of the calendar. `more` endings are not shown in it."""
-
-    day: date
-    is_of_month: bool
-    is_today: bool
-    endings: tuple[Ending, ...]
-    more: int
-    url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endless:
-    """Cells of a credential without an end: it says itself that it has none (`never`), or nothing tells."""
-
-    label: str
-    kind: str
-    url: str
-    never: int
-    unknown: int
 
 
 class ExpiryPage:
@@ -215,7 +115,7 @@ class ExpiryPage:
         rows = self._chosen.filter(expires_at__isnull=False)
         if self.moment is not None:
             return rows.filter(expires_at=self.moment)
-        if day := _day(self.filters.day):
+        if day := day_of(self.filters.day):
             begin, end = self._span(day, day)
             return rows.filter(expires_at__gte=begin, expires_at__lt=end)
         if self.within == "all":
@@ -239,7 +139,7 @@ class ExpiryPage:
 
     @property
     def day(self) -> date | None:
-        return _day(self.filters.day)
+        return day_of(self.filters.day)
 
     @cached_property
     def total(self) -> int:

@@ -7,7 +7,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from dashboard.expiry_page import ExpiryFilters, ExpiryPage
+from dashboard.endings import ExpiryFilters
+from dashboard.expiry_page import ExpiryPage
 from dashboard.matrix_page import tag
 from dashboard.shell import shell_of
 from dashboard.views.partial import page_or_part
