@@ -24,7 +24,7 @@ from django.core.signing import BadSignature, Signer
 from django.db import transaction
 from django.db.models import Count, Max, OuterRef, Q, Subquery
 from django.db.models.functions import TruncDate
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 
 from dashboard.identity import is_operator
 from dashboard.mail.message import report_headers
@@ -76,8 +76,12 @@ class PublicLinks:
 
 
 def public(name: str, *args: str) -> str:
-    """The absolute address of the page with the URL name `name`."""
-    return f"{settings.PUBLIC_URL}{reverse(name, args=args)}"
+    """The absolute address of the page with the URL name `name`.
+
+    `CREDBOARD_PATH_PREFIX` is part of what `reverse` gives; CREDBOARD_URL may end with it or leave it out.
+    """
+    prefix = get_script_prefix().rstrip("/")
+    return f"{settings.PUBLIC_URL.removesuffix(prefix)}{reverse(name, args=args)}"
 
 
 def unsubscribe_url(subscription: Subscription) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from django.core.signing import Signer
 from django.test import Client
+from django.urls import get_script_prefix, set_script_prefix
 
 from dashboard.models import Subscription
 from dashboard.reporting import public, subscription_of, unsubscribe_url
@@ -98,6 +99,18 @@ def test_the_link_goes_on_working_when_the_key_is_changed_with_the_old_one_kept(
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new" * 20, [old]  # type: ignore[attr-defined]
 
     assert subscription_of(token) == subscription
+
+
+@pytest.mark.parametrize("url", ["https://example.com/credboard", "https://example.com"])
+def test_the_path_prefix_is_in_a_link_once(settings: object, url: str) -> None:
+    settings.PUBLIC_URL = url  # type: ignore[attr-defined]
+
+    before = get_script_prefix()
+    set_script_prefix("/credboard/")
+    try:
+        assert public("report-settings") == "https://example.com/credboard/settings/report/"
+    finally:
+        set_script_prefix(before)
 
 
 def test_links_in_mails_begin_with_the_public_address(settings: object) -> None:
