@@ -96,6 +96,12 @@ def _derived(secret: str) -> bytes:
     return base64.urlsafe_b64encode(derivation.derive(secret.encode()))
 
 
+@sensitive_variables()
+def check_keys() -> None:
+    """Raises ImproperlyConfigured, naming it by its place, when a key in the settings is no key."""
+    _keys()
+
+
 def encrypted_columns() -> Iterator[tuple[type[models.Model], str]]:
     """Every model with an `EncryptedField`, and the field's name."""
     for model in apps.get_models():

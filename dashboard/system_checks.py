@@ -16,8 +16,10 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 
 from dashboard import env
+from dashboard.encryption import check_keys
 
 #: Times that a silent API server is asked (scanner/cluster/transport.py), and what is waited in between, in seconds.
 _TRIES, _WAITS = 3, 2
@@ -184,6 +186,16 @@ def links_in_mails_lead_here(app_configs: Sequence[AppConfig] | None, **kwargs: 
             id="dashboard.W010",
         )
     ]
+
+
+@register(Tags.security)
+def encryption_keys_are_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.E002: a key in CREDBOARD_ENCRYPTION_KEYS is none, so nothing can be encrypted nor decrypted."""
+    try:
+        check_keys()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), id="dashboard.E002")]
+    return []
 
 
 @register(Tags.security, deploy=True)

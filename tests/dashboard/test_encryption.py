@@ -4,6 +4,7 @@ from io import StringIO
 
 import pytest
 from cryptography.fernet import Fernet
+from django.core.checks import ERROR
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from hypothesis import given
@@ -13,6 +14,7 @@ from pytest_django.fixtures import Settings
 
 from dashboard.encryption import CannotDecrypt, decrypt, encrypt, encrypted_columns
 from dashboard.models import AlertRoute
+from dashboard.system_checks import encryption_keys_are_keys
 
 FIRST, SECOND = (Fernet.generate_key().decode() for _ in range(2))
 VALUE = "slack://t0p-s3cret/token"
@@ -118,3 +120,12 @@ def test_what_no_key_fits_stands_as_it_was_and_the_command_fails(settings: Setti
     settings.ENCRYPTION_KEYS = (FIRST,)
     lost.refresh_from_db()
     assert decrypt(lost.url) == VALUE
+
+
+def test_a_key_that_is_none_stops_every_command_with_what_to_do(settings: Settings) -> None:
+    settings.ENCRYPTION_KEYS = ("short",)
+    (error,) = encryption_keys_are_keys(None)
+    assert (error.id, error.level) == ("dashboard.E002", ERROR)
+    assert "prints a new one" in str(error.msg)
+    settings.ENCRYPTION_KEYS = (FIRST,)
+    assert encryption_keys_are_keys(None) == []
