@@ -98,7 +98,7 @@ class Blames:
         """Why nothing covers `image` in `use`, none of whose Secrets is broken. `wants`: it would not work without."""
         named = [self._coverage.snapshot.secrets.get(name) for name in use.pull_secrets.named]
         present = [secret for secret in named if secret is not None]
-        covering = self._coverage.secrets_covering(use.container.image) if wants else ()
+        covering = self._coverage.secrets_covering(image.name) if wants else ()
         if covering:
             late = self._linked_later(use)
             linked = tuple(one for one in covering if one.secret in late)

@@ -49,11 +49,14 @@ def _covered_elsewhere(context: Context) -> Iterator[Problem]:
     coverage = context.coverage
     told = set[str]()
     for use in coverage.failing:
-        if use.credential in told or not use.wants_credential or coverage.secrets_covering(use.container.image):
+        image = use.image
+        if image is None or use.credential in told or not use.wants_credential:
+            continue
+        if coverage.secrets_covering(image.name):
             continue
         if any(context.elsewhere.named(name, besides=context.snapshot.name) for name in use.pull_secrets.missing):
             continue
-        places = context.elsewhere.covering(use.container.image, besides=context.snapshot.name)
+        places = context.elsewhere.covering(image.name, besides=context.snapshot.name)
         if places:
             told.add(use.credential)
             registry = shown(use.credential.removeprefix("registry/"))

@@ -100,6 +100,21 @@ def test_docker_hub_credentials_cover_short_names() -> None:
     assert [m.key for m in use.matches] == ["index.docker.io"]
 
 
+def test_a_short_name_that_looks_like_a_host_is_an_image_of_docker_hub() -> None:
+    secrets = (pull_secret("hub", "https://index.docker.io/v1/"), pull_secret("host", "my.image"))
+
+    use = only_use(*secrets, pod("app", "my.image:1", "host", "hub"))
+
+    assert use.credential == "registry/docker.io"
+    assert [m.secret for m in use.matches] == ["hub"]
+
+
+def test_the_same_keys_give_each_namespace_its_own_logins() -> None:
+    uses = [only_use(pull_secret("r", "quay.io", username=name), pod("app", "quay.io/x:1", "r")) for name in "ab"]
+
+    assert [use.login and use.login.username for use in uses] == ["a", "b"]
+
+
 def test_what_became_of_each_named_secret_is_told() -> None:
     broken = {**pull_secret("broken"), "stringData": {".dockerconfigjson": '{"auths":{"x":"oops"}}'}}
     opaque = {"kind": "Secret", "metadata": {"name": "opaque"}, "type": "Opaque"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -180,3 +181,37 @@ def test_any_text_is_either_an_image_or_refused(reference: str) -> None:
     except InvalidImage:
         return
     assert parse_image(latest(image)).name == image.name
+
+
+_NAMED = st.sampled_from(
+    (
+        "app",
+        "quay.io/team/app",
+        "quay.io",
+        "my.image",
+        "localhost:5000",
+        "localhost:5000/app",
+        "My_Reg.io/app",
+        "0" * 64,
+    )
+) | st.text("aA0./:@_-", max_size=12)
+
+
+@given(
+    _NAMED, st.text("aA0._-", max_size=6) | st.sampled_from(("x" * 128, "x" * 129, "5000/app", "1@sha256:" + "0" * 64))
+)
+def test_a_tag_changes_nothing_but_the_tag(named: str, tag: str) -> None:
+    def parsed(reference: str) -> Image | str:
+        try:
+            return parse_image(reference)
+        except InvalidImage as error:
+            return error.reason
+
+    first = parsed(f"{named}:{tag}")
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", tag) and "@" not in named:
+        other = parsed(f"{named}:other")
+        if isinstance(first, Image):
+            assert isinstance(other, Image)
+            assert (first.name, first.digest, first.tag) == (other.name, other.digest, tag)
+        else:
+            assert first == other
