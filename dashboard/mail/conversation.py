@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Final
@@ -132,6 +133,10 @@ class Conversation:
                 )
             else:
                 self._smtp = smtplib.SMTP(server.host, server.port, self._client, timeout=server.timeout)
+            if self._smtp.sock is not None:
+                # The end mark goes out on its own: with Nagle's algorithm it would wait for the receipt of the text,
+                # which the other side keeps back for 40 ms.
+                self._smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._greet(self._smtp)
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             raise Unreachable("The mail server closed the connection while TLS began") from None

@@ -102,10 +102,6 @@ class MailQuerySet(models.QuerySet["Mail"]):
         old.filter(error="").update(error=f"Nobody sent it within {TOO_OLD.days} days: mail was off, or no worker ran")
         return old.update(state=Mail.State.FAILED, next_try_at=None, settled_at=now)
 
-    def settled(self, *, before: datetime) -> MailQuerySet:
-        """Those about which nothing was done since `before`: sent, given up, or in doubt."""
-        return self.filter(settled_at__lt=before)
-
     def visible_to(self, user: Any) -> MailQuerySet:
         """All for operators; for others what is for their own address or subscription."""
         if not user.is_authenticated or not user.is_active:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -26,8 +27,10 @@ from dashboard.models import Mail
 from dashboard.models.mail import LEASE, TOO_OLD
 from dashboard.tasks import dispatch_mails
 from tests.rig.certificates import CertificateAuthority
+from tests.rig.process import ServerProcess
 from tests.rig.shared_database import shared_database
 from tests.rig.smtp import DROP, HANG, KEEP_AND_DROP, KEEP_AND_HOLD, SmtpSink
+from tests.rig.valkey import ValkeyServer
 
 ROOT = Path(__file__).parent.parent.parent
 PASSWORD = "canary-smtp-5e1f"
@@ -460,8 +463,8 @@ def _database(transactional_db: None, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def worker(sink: SmtpSink, database: str) -> subprocess.Popen[bytes]:
-    environment = {
+def environment_of(sink: SmtpSink, database: str) -> dict[str, str]:
+    return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "dashboard.settings",
         "DATABASE_URL": database,
@@ -471,7 +474,22 @@ def worker(sink: SmtpSink, database: str) -> subprocess.Popen[bytes]:
         "CREDBOARD_SMTP_TIMEOUT": "60",
         "CREDBOARD_MAIL_FROM": "Credboard <credboard@example.com>",
     }
-    return subprocess.Popen([sys.executable, "-c", WORKER], env=environment, cwd=ROOT)
+
+
+def worker(sink: SmtpSink, database: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", WORKER], env=environment_of(sink, database), cwd=ROOT)
+
+
+def celery_worker(sink: SmtpSink, database: str, valkey: ValkeyServer, log: Path) -> ServerProcess:
+    environment = {
+        **environment_of(sink, database),
+        "REDIS_URL": valkey.url,
+        "CREDBOARD_DATA_DIR": str(log.parent),
+        "CREDBOARD_SECRET_KEY": "for one test and for every process of it, fifty letters",
+        "CREDBOARD_REDELIVER_AFTER": "3",
+    }
+    command = [sys.executable, "-m", "celery", "-A", "dashboard", "--quiet", "worker", "--concurrency=1"]
+    return ServerProcess([*command, f"--hostname={log.stem}@test"], log=log, cwd=ROOT, environment=environment)
 
 
 def ended(process: subprocess.Popen[bytes]) -> int:
@@ -503,6 +521,37 @@ def test_a_worker_killed_between_acceptance_and_commit_sends_no_second_mail(sink
 
     assert len(sink.messages) == 1
     assert now_of(mail).state == "in-doubt"
+
+
+def test_a_task_that_is_delivered_again_after_its_worker_died_sends_no_second_mail(
+    sink: SmtpSink, database: str, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    sink.answers["data"].append(KEEP_AND_HOLD)
+    doubtful = wanted("report:1")
+    app = Celery("web", set_as_current=False)
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    app.conf.broker_url = valkey.url
+    app.send_task("dashboard.tasks.dispatch_mails")
+    app.close()
+    first = celery_worker(sink, database, valkey, tmp_path / "first.log")
+    try:
+        assert sink.holding.wait(PATIENCE), first.log_tail()
+        os.killpg(first.pid, signal.SIGKILL)  # with its child: nobody is left to tell the broker
+    finally:
+        first.stop()
+        sink.release.set()
+    # Only the same task, which the broker gives to the next worker, can send this one.
+    other = wanted("report:2")
+    second = celery_worker(sink, database, valkey, tmp_path / "second.log")
+    try:
+        wait_for(lambda: now_of(other).state == "sent")
+    finally:
+        second.stop()
+        valkey.stop()  # what is left in it must not wait for the next test
+        valkey.start()
+
+    assert now_of(doubtful).state == "in-doubt"
+    assert [one.message["Message-ID"] for one in sink.messages] == [message_id("report:1"), message_id("report:2")]
 
 
 def test_a_worker_killed_before_the_end_mark_is_made_up_for_by_the_next(sink: SmtpSink, database: str) -> None:
