@@ -31,7 +31,7 @@ REQUEST_ID_HEADER: Final = "X-Request-ID"
 #: What may name a request: words of proxies and meshes, with nothing in them that a line of a log could be forged with.
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 #: The first part of paths whose next part is a secret.
-SECRET_PATHS: Final = ("calendar", "unsubscribe")
+SECRET_PATHS: Final = ("calendar", "confirm", "unsubscribe")
 _SECRET_PATH: Final = re.compile(rf"(/(?:{'|'.join(SECRET_PATHS)})/)[^/\s?#\"'<>]+")
 _SECRET_WORD: Final = re.compile(
     r"\b([\w-]*(?:token|password|secret|api[_-]?key)=)[^\s&\"'<>,;)]+|\b((?:bearer|basic)\s+)[\w.~+/=-]{12,}",

@@ -17,6 +17,7 @@ _LEVELS: Final = ((checks.ERROR, Level.PROBLEM), (checks.WARNING, Level.WARNING)
 #: With rules of its own for summer time, so that more than UTC must be there.
 _A_ZONE: Final = "Europe/Berlin"
 
+_SEE: Final = "docs/settings.md says what each setting is for."
 #: What Django says of a site without TLS: `dashboard.W005` says it where it matters, and what to do about it.
 _OF_HTTPS: Final = frozenset({"security.W004", "security.W012", "security.W016"})
 
@@ -36,7 +37,7 @@ def _settings() -> Iterator[Advice]:
     for one in sorted(found, key=lambda one: -one.level):
         level = next((told for least, told in _LEVELS if one.level >= least), None)
         if level is not None:
-            yield Advice(level=level, about="settings", found=f"{one.msg} ({one.id})", remedy=one.hint or "")
+            yield Advice(level=level, about="settings", found=f"{one.msg} ({one.id})", remedy=one.hint or _SEE)
     if not any(one.level >= checks.WARNING for one in found):
         yield Advice.ok("settings", "They go together.")
 

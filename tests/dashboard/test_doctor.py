@@ -299,7 +299,10 @@ class TestMachine:
     def test_settings_that_are_no_good_together_are_told(self, settings: Any) -> None:
         settings.ALLOWED_HOSTS = ["*"]
 
+        settings.SECRET_KEY, settings.SECRET_KEY_IS_EPHEMERAL = "too-short", False
+
         assert "dashboard.W006" in words("settings")
+        assert "security.W009" in words("settings")
         assert "security.W004" not in words("settings")
 
 

@@ -17,6 +17,7 @@ from django.test import Client, RequestFactory
 
 from dashboard import roles
 from dashboard.logs import JsonFormatter, LineFormatter, masked
+from dashboard.urls import urlpatterns
 from scanner import log_context
 from tests.rig.process import ServerProcess, accepts_connections, free_port
 
@@ -113,6 +114,14 @@ def test_objects_that_others_attach_are_left_out() -> None:
 def test_secrets_in_addresses_are_masked(said: str, written: str, formatter: logging.Formatter) -> None:
     assert masked(said) == written
     assert written in formatter.format(record(said))
+
+
+def test_every_address_with_a_token_is_masked() -> None:
+    routes = [f"/{entry.pattern}" for entry in urlpatterns if "token>" in str(entry.pattern)]
+
+    assert len(routes) >= 3
+    for route in routes:
+        assert "hunter2" not in masked(route.replace("<str:token>", "hunter2")), route
 
 
 def test_a_request_gets_an_id_that_the_answer_and_its_lines_have(client: Client, lines: list[str]) -> None:
