@@ -365,11 +365,21 @@ class FindingsPage:
 
     @property
     def csv_url(self) -> str:
-        """All of this list as CSV; "" where that page is not there."""
+        """The findings of this tab, check, status and credential as CSV: what its page can choose by. "" without it."""
         try:
-            return self.url(path=reverse("export", args=["findings"]))
+            url = reverse("export", args=["findings"])
         except NoReverseMatch:
             return ""
+        chosen = self.filters
+        parts = {
+            "cluster": self._cluster_in_url,
+            "state": chosen.tab,
+            "code": chosen.code,
+            "status": chosen.status,
+            "credential": chosen.credential if chosen.credential != NO_CREDENTIAL else "",
+        }
+        query = urlencode({name: value for name, value in parts.items() if value})
+        return f"{url}?{query}" if query else url
 
     @property
     def state(self) -> tuple[object, ...]:

@@ -165,6 +165,14 @@ def test_a_cause_opens_into_its_findings(ada: Client, cluster: Cluster) -> None:
     assert part.count('class="link name"') == 3
 
 
+def test_the_csv_is_asked_for_with_what_it_can_choose_by(ada: Client, cluster: Cluster) -> None:
+    hurt(cluster, "team-a")
+
+    page = ada.get("/findings/?code=PS01&tab=resolved&q=team&credential=-&page=2").content.decode()
+
+    assert 'href="/export/findings.csv?state=resolved&amp;code=PS01"' in page
+
+
 @pytest.mark.parametrize("query", ["", "group=no", "q=team&status=critical", "acknowledged=hide", "tab=resolved"])
 def test_the_price_does_not_grow_with_the_cluster(
     ada: Client, cluster: Cluster, django_assert_max_num_queries: Any, query: str
