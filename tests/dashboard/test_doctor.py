@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -282,6 +283,24 @@ class TestDatabase:
 
         assert levels("database") == {Level.PROBLEM}
         assert "DATABASE_URL" in words("database")
+
+    def test_a_server_that_is_not_there_ends_the_command_with_1_and_no_traceback(self) -> None:
+        address = f"postgres://ada:{PASSWORD}@127.0.0.1:{free_port()}/credboard"
+        redis = f"redis://127.0.0.1:{free_port()}/0"
+        done = subprocess.run(
+            [sys.executable, "manage.py", "doctor"],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": address, "REDIS_URL": redis},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert done.returncode == 1
+        assert "problem  database: PostgreSQL does not answer (OperationalError)." in done.stdout
+        assert "problem  broker:" in done.stdout
+        assert "Traceback" not in done.stderr
+        assert PASSWORD not in done.stdout + done.stderr
 
 
 class TestMachine:
