@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
@@ -12,14 +14,17 @@ from dashboard.mail.delivery import deliver_due
 from dashboard.models import AlertRoute, Mail, Subscription
 
 
+#: Tasks that send at the same time. Few, out of courtesy to the mail server, and to leave the other processes of the
+#: worker to scans; not one, or a worker that died would hold up all mails until its lease is over.
+MOST_SENDERS: Final = 2
+
+
 # Shorter than dashboard.models.mail.LEASE, so that no mail changes hands while its worker lives.
 @shared_task(ignore_result=True, soft_time_limit=240, time_limit=300)
 def dispatch_mails() -> None:
-    """Send the mails that are due, if nobody is about it."""
+    """Send the mails that are due, if not enough others are about it. That more may come here at once does no harm."""
     server = settings.SMTP_SERVER
-    # One at a time is courteous to the server, and leaves the other processes of the worker to scans. That two may come
-    # here in the same moment does no harm.
-    if server is not None and not Mail.objects.is_under_way(timezone.now()):
+    if server is not None and Mail.objects.under_way(timezone.now()) < MOST_SENDERS:
         deliver_due(server)
 
 

@@ -87,9 +87,9 @@ class MailQuerySet(models.QuerySet["Mail"]):
                 return self.get(pk=pk)
         return None
 
-    def is_under_way(self, now: datetime) -> bool:
-        """True while a worker holds a mail."""
-        return self.filter(state=Mail.State.SENDING, next_try_at__gt=now).exists()
+    def under_way(self, now: datetime) -> int:
+        """How many are held by a worker, which may have died since."""
+        return self.filter(state=Mail.State.SENDING, next_try_at__gt=now).count()
 
     def postpone(self, now: datetime, *, until: datetime, error: str) -> int:
         """Put off all that are due, with the reason: the server itself is in trouble, and asking it once is enough."""
@@ -97,8 +97,9 @@ class MailQuerySet(models.QuerySet["Mail"]):
         return waiting.update(next_try_at=until, error=storable(error)[:LONGEST_ERROR])
 
     def give_up_old(self, now: datetime) -> int:
-        """Fail those that have waited for `TOO_OLD`; their last error stays."""
-        old = self.filter(state=Mail.State.QUEUED, queued_at__lt=now - TOO_OLD)
+        """Fail those that have waited for `TOO_OLD`, or that killed every worker since; their last error stays."""
+        waiting = Q(state=Mail.State.QUEUED) | Q(state=Mail.State.SENDING, next_try_at__lte=now)
+        old = self.filter(waiting, queued_at__lt=now - TOO_OLD)
         old.filter(error="").update(error=f"Nobody sent it within {TOO_OLD.days} days: mail was off, or no worker ran")
         return old.update(state=Mail.State.FAILED, next_try_at=None, settled_at=now)
 

@@ -435,15 +435,26 @@ def test_with_mail_off_nothing_is_sent_and_nothing_is_lost(settings: Settings) -
     assert (now_of(mail).state, mail.attempts) == ("queued", 0)
 
 
-def test_the_task_leaves_the_mails_to_who_is_about_them(sink: SmtpSink, settings: Settings) -> None:
+@pytest.mark.parametrize(("others", "sent"), [(0, 1), (1, 1), (2, 0)])
+def test_only_so_many_tasks_send_at_once(others: int, sent: int, sink: SmtpSink, settings: Settings) -> None:
     settings.SMTP_SERVER = server(sink)
-    wanted("report:1")
-    Mail.objects.claim_next(timezone.now())
-    other = wanted("report:2")
+    for number in range(others):
+        wanted(f"report:{number}")
+        Mail.objects.claim_next(timezone.now())
+    wanted("report:9")
 
     dispatch_mails()
 
-    assert (now_of(other).state, sink.messages) == ("queued", [])
+    assert len(sink.messages) == sent
+
+
+def test_a_mail_that_kills_every_worker_is_given_up(sink: SmtpSink) -> None:
+    mail = wanted()
+    Mail.objects.claim_next(timezone.now())
+
+    deliver_due(server(sink), clock=later(TOO_OLD + timedelta(minutes=1)))
+
+    assert (now_of(mail).state, sink.messages) == ("failed", [])
 
 
 # Real processes, which die.
