@@ -64,11 +64,10 @@ def _not_seen_to(route: AlertRoute, messages: Sequence[AlertMessage], *, now: da
     these, so it forgets them."""
     items = list(AlertItem.objects.filter(message__in=messages).select_related("message", "namespace").order_by("pk"))
     silent = Acknowledgement.objects.covered({item.namespace_id for item in items}, now=now)
-    kept = [item for item in items if (item.namespace_id, item.credential) not in silent]
-    for item in items:
-        if item not in kept:
-            route.told_cells.filter(namespace=item.namespace_id, credential=item.credential).delete()
-    return kept
+    seen_to = silent & {(item.namespace_id, item.credential) for item in items}
+    for namespace, credential in seen_to:
+        route.told_cells.filter(namespace=namespace, credential=credential).delete()
+    return [item for item in items if (item.namespace_id, item.credential) not in seen_to]
 
 
 def _remaining(route: AlertRoute, message: AlertMessage) -> int:
