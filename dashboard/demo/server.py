@@ -12,6 +12,7 @@ import errno
 import functools
 import socket
 import threading
+import weakref
 from collections import deque
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
@@ -89,8 +90,18 @@ class _Handler(kmock.RawHandler):
         self.faults = faults
         self.seen = seen
         self.closing = asyncio.Event()
+        self._transports = weakref.WeakSet[asyncio.Transport]()
+
+    async def hang_up(self) -> None:
+        """End every connection, also those whose client does not read what was sent: with the loop they would be left
+        open, and Python warns of each when it finds it."""
+        for transport in list(self._transports):
+            transport.abort()
+        await asyncio.sleep(0)
 
     async def __call__(self, raw_request: aiohttp.web.BaseRequest) -> aiohttp.web.StreamResponse:
+        if raw_request.transport is not None:
+            self._transports.add(raw_request.transport)
         target = raw_request.path_qs
         self.seen.append(SeenRequest(raw_request.method, target))
         fault = self.faults.take(raw_request.method, target)
@@ -277,6 +288,7 @@ class DemoCluster:
                 ticking.cancel()
                 await asyncio.gather(ticking, return_exceptions=True)
             await asyncio.sleep(0)
+        await handler.hang_up()
 
 
 def cluster_roles() -> list[Json]:
