@@ -13,7 +13,6 @@ from dashboard.alerting import delivery, planning
 from dashboard.mail.delivery import deliver_due
 from dashboard.models import AlertRoute, Mail, Subscription
 
-
 #: Tasks that send at the same time. Few, out of courtesy to the mail server, and to leave the other processes of the
 #: worker to scans; not one, or a worker that died would hold up all mails until its lease is over.
 MOST_SENDERS: Final = 2
