@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from celery import Celery
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -35,6 +36,7 @@ from tests.rig.valkey import ValkeyServer
 ROOT = Path(__file__).parent.parent.parent
 PASSWORD = "canary-smtp-5e1f"
 USERS = {"credboard": PASSWORD}
+REDELIVER_AFTER = 2  # seconds
 PATIENCE = 60  # seconds, on a machine that does other things as well
 
 # Committing is what all of this is about, so each test has a database that it can commit to.
@@ -497,7 +499,7 @@ def celery_worker(sink: SmtpSink, database: str, valkey: ValkeyServer, log: Path
         "REDIS_URL": valkey.url,
         "CREDBOARD_DATA_DIR": str(log.parent),
         "CREDBOARD_SECRET_KEY": "for one test and for every process of it, fifty letters",
-        "CREDBOARD_REDELIVER_AFTER": "3",
+        "CREDBOARD_REDELIVER_AFTER": str(REDELIVER_AFTER),
     }
     command = [sys.executable, "-m", "celery", "-A", "dashboard", "--quiet", "worker", "--concurrency=1"]
     return ServerProcess([*command, f"--hostname={log.stem}@test"], log=log, cwd=ROOT, environment=environment)
@@ -551,6 +553,9 @@ def test_a_task_that_is_delivered_again_after_its_worker_died_sends_no_second_ma
     finally:
         first.stop()
         sink.release.set()
+    with redis.Redis.from_url(valkey.url) as broker:
+        # A worker that starts takes over what nobody acknowledged for so long; later it looks only now and then.
+        wait_for(lambda: broker.zcount("unacked_index", 0, time.time() - REDELIVER_AFTER - 1))
     # Only the same task, which the broker gives to the next worker, can send this one.
     other = wanted("report:2")
     second = celery_worker(sink, database, valkey, tmp_path / "second.log")
