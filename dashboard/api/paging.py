@@ -79,9 +79,22 @@ class Page(Generic[T]):
     next: str | None
 
 
-def page_of(request: HttpRequest, rows: models.QuerySet[M], order: Order, *, limit: int, cursor: str) -> Page[M]:
-    """One page of `rows`: one query. Raises Problem for a cursor of something else."""
-    found = list(in_order(rows, order.by, after=order.place(cursor) if cursor else None)[: limit + 1])
+def page_of(
+    request: HttpRequest,
+    rows: models.QuerySet[M],
+    order: Order,
+    *,
+    limit: int,
+    cursor: str,
+    read: Callable[[models.QuerySet[Any, Any]], models.QuerySet[M]] | None = None,
+) -> Page[M]:
+    """One page of `rows`, in one query. Raises Problem for a cursor of something else.
+
+    With `read`, keys -> rows, keys are sorted, which an index has, and only the rows of the page are read whole.
+    """
+    chosen = in_order(rows, order.by, after=order.place(cursor) if cursor else None)
+    wanted = chosen if read is None else in_order(read(chosen.values("pk")[: limit + 1]), order.by)
+    found = list(wanted[: limit + 1])
     items = found[:limit]
     following = _next(request, order.cursor_after(items[-1])) if len(found) > limit else None
     request.next_page = following  # type: ignore[attr-defined]  # for the Link header

@@ -18,10 +18,15 @@ class ScanQuerySet(models.QuerySet["Scan"]):
         return self.filter(namespace="")
 
     def within(self, namespaces: models.QuerySet[Any], clusters: Iterable[int]) -> ScanQuerySet:
-        """Scans of all of `clusters`, and of each of `namespaces` alone."""
+        """Scans of all of `clusters`, and of each of `namespaces` alone, for lists in the order of keys."""
         here = namespaces.order_by().filter(cluster=OuterRef("cluster"), name=OuterRef("namespace"))
-        rows = self.filter(Q(namespace="") | Exists(here), cluster__in=list(clusters))
-        return rows.select_related("cluster")
+        # Not by an index of the cluster: nearly all scans are of it, and they would have to be sorted.
+        known = Exists(Cluster.objects.filter(pk__in=list(clusters)).filter(pk=OuterRef("cluster")))
+        return self.filter(Q(namespace="") | Exists(here), known)
+
+    def with_keys(self, keys: models.QuerySet[Any, Any]) -> ScanQuerySet:
+        """These, with their clusters."""
+        return self.filter(pk__in=keys).select_related("cluster")
 
     def of_state(self, state: str) -> ScanQuerySet:
         return self.filter(state=state)

@@ -54,6 +54,8 @@ def main() -> None:
         bench_mutations(options.mutations)
     with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
         run("pages", [sys.executable, "-m", "tests.bench.pages"], _environment(Path(folder)), echo=True)
+    with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
+        run("API", [sys.executable, "-m", "tests.bench.api"], _environment(Path(folder)), echo=True)
     if options.reports:
         with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
             command = [sys.executable, "-m", "tests.bench.reports", str(options.reports)]

@@ -35,9 +35,7 @@ def cells(
         rows = rows.with_status_at(filters.status, fresh)
     if filters.reason:
         rows = rows.with_reason_at(filters.reason, fresh)
-    return with_acknowledgements(
-        request, page_of(request, rows, ORDER, limit=paging.limit, cursor=paging.cursor), fresh
-    )
+    return page_with_acknowledgements(request, rows, ORDER, paging, fresh)
 
 
 @router.get("/expiry", response=schemas.Page[schemas.CellItem], url_name="api-expiry", tags=["Expiry"])
@@ -51,17 +49,27 @@ def expiry(
     caller = caller_of(request)
     fresh = caller.freshness(filters.cluster)
     rows = within(caller, filters, fresh).ending(since=filters.since, until=filters.until)
-    page = page_of(request, rows, BY_END, limit=paging.limit, cursor=paging.cursor)
-    return with_acknowledgements(request, page, fresh)
+    return page_with_acknowledgements(request, rows, BY_END, paging, fresh)
 
 
 def within(caller: Caller, chosen: schemas.CellFilters | schemas.ExpiryFilters, fresh: Freshness) -> CellQuerySet:
     namespaces = caller.namespaces.of_clusters(fresh.clusters)
-    rows = Cell.objects.within(namespaces.named([chosen.namespace]) if chosen.namespace else namespaces)
+    if chosen.namespace:
+        rows = Cell.objects.within(namespaces.named([chosen.namespace]))
+    else:
+        is_most = caller.sees_everything and (chosen.credential or not _is_about_state(chosen))
+        rows = Cell.objects.of_most(namespaces) if is_most else Cell.objects.within(namespaces)
     return rows.of_slug(chosen.credential) if chosen.credential else rows
 
 
-def with_acknowledgements(request: HttpRequest, page: Page[Cell], fresh: Freshness) -> Page[dict[str, Any]]:
+def _is_about_state(chosen: schemas.CellFilters | schemas.ExpiryFilters) -> bool:
+    return isinstance(chosen, schemas.CellFilters) and bool(chosen.status or chosen.reason)
+
+
+def page_with_acknowledgements(
+    request: HttpRequest, rows: CellQuerySet, order: Order, paging: schemas.Paging, fresh: Freshness
+) -> Page[dict[str, Any]]:
+    page = page_of(request, rows, order, limit=paging.limit, cursor=paging.cursor, read=Cell.objects.with_keys)
     here = {cell.namespace_id for cell in page.items}
     covered = Acknowledgement.objects.covered(here, now=fresh.now) if here else set()
     items = Items(request, fresh)

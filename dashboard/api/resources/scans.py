@@ -30,6 +30,6 @@ def scans(
     rows = Scan.objects.within(caller.namespaces, fresh.clusters)
     rows = rows.of_namespace(filters.namespace) if filters.namespace else rows
     rows = rows.of_state(filters.state) if filters.state else rows
-    page = page_of(request, rows, ORDER, limit=paging.limit, cursor=paging.cursor)
+    page = page_of(request, rows, ORDER, limit=paging.limit, cursor=paging.cursor, read=Scan.objects.with_keys)
     items = Items(request, fresh)
     return shown(page, lambda scan: items.scan(scan, is_operator=caller.is_operator, in_full=caller.sees_all_of(scan)))
