@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
@@ -159,6 +160,15 @@ class CellPage:
     @property
     def is_repairable(self) -> bool:
         """True when a new pull Secret, made from this page, may put it right."""
+        return self._is_curable and not settings.READ_ONLY
+
+    @property
+    def read_only(self) -> str:
+        """Why no new pull Secret can be made from this page, though it might put it right; "" where it can."""
+        return creation.READ_ONLY if self._is_curable and settings.READ_ONLY else ""
+
+    @cached_property
+    def _is_curable(self) -> bool:
         fits = creation.is_creatable(self.credential.slug, [finding.code for finding in self._open])
         return fits and self.cell.reason in REPAIRABLE and not self.is_stale
 

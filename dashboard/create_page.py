@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
@@ -14,7 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 from dashboard import creation
 from dashboard.creation import Known
 from dashboard.forms import CreateForm
-from dashboard.identity import is_operator, may_create
+from dashboard.identity import is_operator, may_create, person_of
 from scanner import provision
 from scanner.check import Status
 from scanner.cluster import ClusterError, words_for_owners
@@ -34,9 +36,14 @@ LOOK_AGAIN: Final = timedelta(seconds=4)
 
 
 class CreatePage:
-    """The form for `credential` in `namespace`, which the person may see. Raises Http404 for what cannot be created."""
+    """The form for `credential` in `namespace`, which the person may see.
+
+    Raises Http404 for what cannot be created, and PermissionDenied where Credboard only reads.
+    """
 
     def __init__(self, namespace: Namespace, credential: str) -> None:
+        if settings.READ_ONLY:
+            raise PermissionDenied(creation.READ_ONLY)
         self.namespace = namespace
         self.cluster = namespace.cluster
         self.credential = credential
@@ -130,8 +137,9 @@ class CreatePage:
     @sensitive_variables("built")
     def _create(self, plan: Plan, built: dict[str, bytes], user: Any) -> Created:
         with provision.connect(self.cluster) as connection:
+            # Whether someone may is asked as ourselves: the right to ask is not the person's.
             return provision.create_pull_secret(
-                connection,
+                connection.acting_as(person_of(user)) if settings.WRITE_AS == "person" else connection,
                 self.namespace,
                 plan,
                 built,

@@ -14,6 +14,10 @@ from scanner.registry_key import DOCKER_HUB_KEY
 UNKNOWN_REGISTRY: Final = "secrets"
 DOCKER_HUB_SERVER: Final = f"https://{DOCKER_HUB_KEY}/v1/"
 MISSING: Final = "PS01"
+READ_ONLY: Final = (
+    "This Credboard only reads the cluster, so it creates nothing. Create the Secret with kubectl, or with what else "
+    "you deploy with."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

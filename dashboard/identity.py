@@ -25,6 +25,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
+from scanner.cluster import Person
 from scanner.cluster.errors import Ask, grant_commands
 from scanner.models import Namespace
 from scanner.provision import Decision
@@ -203,6 +204,11 @@ def operator_required(
         return view(request, *args, **kwargs)
 
     return guarded
+
+
+def person_of(user: Any) -> Person:
+    """`user` as Kubernetes knows them, for writes in their own name."""
+    return Person(name=user.get_username(), groups=tuple(sorted(user.groups.values_list("name", flat=True))))
 
 
 class AccessReviewer(Protocol):

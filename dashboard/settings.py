@@ -207,6 +207,19 @@ env.declare(
     about="Password of the first local operator, `admin`. Read only when `manage.py ensure_admin` or `up` makes it.",
     is_secret=True,
 )
+READ_ONLY = env.boolean(
+    "CREDBOARD_READ_ONLY",
+    False,
+    about="Pages offer to create nothing in a cluster, and say so. For where Credboard's own rights are to read only.",
+)
+WRITE_AS = env.choice(
+    "CREDBOARD_WRITE_AS",
+    "dashboard",
+    ("dashboard", "person"),
+    about="In whose name Secrets are created: with the rights of Credboard's own account, after asking Kubernetes "
+    "whether the person may (dashboard), or with those of the signed-in person, by impersonation (person). Credboard's "
+    "account needs the right to impersonate them, name by name: a right to impersonate anybody is cluster-admin.",
+)
 
 # Pages
 LANGUAGE_CODE = "en-gb"

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -20,6 +21,7 @@ from scanner.cluster import listing
 from scanner.cluster.errors import (
     Ask,
     BadConfiguration,
+    CannotActAs,
     ClusterError,
     ClusterWideForbidden,
     Conflict,
@@ -50,11 +52,12 @@ from scanner.cluster.listing import (
 )
 from scanner.cluster.messages import HasMetadata, Linked, Review, attributes, delete_options, write_query
 from scanner.cluster.server_info import ServerInfo, ServerVersion, server_info
-from scanner.cluster.transport import MERGE_PATCH, METADATA_ONLY, Transport
+from scanner.cluster.transport import MERGE_PATCH, METADATA_ONLY, Person, Transport
 
 __all__ = [
     "REQUIRED",
     "BadConfiguration",
+    "CannotActAs",
     "Cluster",
     "ClusterError",
     "ClusterWideForbidden",
@@ -63,6 +66,7 @@ __all__ = [
     "Gone",
     "Invalid",
     "NotFound",
+    "Person",
     "QuotaExceeded",
     "ServerInfo",
     "Throttled",
@@ -113,6 +117,13 @@ class Cluster:
     ) -> Self:
         """The cluster of a stored kubeconfig. Its sign-in command runs here, so only operators may store one."""
         return cls(connect_text(text, context), connect_timeout=connect_timeout, read_timeout=read_timeout)
+
+    def acting_as(self, person: Person) -> Self:
+        """The same cluster, asked in the name of `person` by impersonation, over the same connections: close one of the
+        two. Its methods raise CannotActAs where Kubernetes does not let us act for them."""
+        other = copy(self)
+        other._transport = self._transport.acting_as(person)
+        return other
 
     def __repr__(self) -> str:
         return f"Cluster({self.name!r} at {self.server})"

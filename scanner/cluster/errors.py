@@ -77,6 +77,10 @@ class Forbidden(ClusterError):
         return self.ask.namespace
 
 
+class CannotActAs(Forbidden):
+    """We may not write in the name of that person: Kubernetes bounds who may be impersonated."""
+
+
 class ClusterWideForbidden(Forbidden):
     """Lists over all Namespaces are forbidden for `resources`, without which a cluster-wide scan would mistake "may not
     see" for "is not there". Read Namespace by Namespace instead."""
@@ -225,9 +229,16 @@ class Secrets:
 
 
 def refused(
-    http_status: int, body: bytes, *, ask: Ask, server: str, retry_after: float | None = None, secrets: Secrets
+    http_status: int,
+    body: bytes,
+    *,
+    ask: Ask,
+    server: str,
+    retry_after: float | None = None,
+    secrets: Secrets,
+    person: str = "",
 ) -> ClusterError:
-    """The error that an answer of `http_status` (not 2xx) means."""
+    """The error that an answer of `http_status` (not 2xx) means. `person`: in whose name it was asked."""
     told = read_status(body)
     said = secrets.clean(told.message) if told and told.message else ""
     tail = f": {said}" if said else "."
@@ -245,7 +256,7 @@ def refused(
                 status=403,
             )
         case 403:
-            return _forbidden(told, said, ask)
+            return _forbidden(told, said, ask, person)
         case 404 if told:
             return NotFound(f"Not found ({ask}){tail}", status=404)
         case 409:
@@ -280,8 +291,10 @@ def not_kubernetes(server: str, ask: Ask, what: str, *, status: int = 0) -> Unav
     )
 
 
-def _forbidden(told: Status | None, said: str, ask: Ask) -> Forbidden:
+def _forbidden(told: Status | None, said: str, ask: Ask, person: str) -> Forbidden:
     where = f"in the Namespace {ask.namespace!r}" if ask.namespace else "in the whole cluster"
+    if person and told and (who := _IMPERSONATION.search(told.message)):
+        return _cannot_act_as(who["resource"] or "users", who["name"] or person, who["account"], ask=ask)
     # rbac.go: `User "u" cannot list resource "secrets" in API group "" ...`. Other refusals need other remedies.
     match = re.search(r'User "([^"]+)" cannot \w+ ', told.message) if told else None
     if match is None:
@@ -293,11 +306,32 @@ def _forbidden(told: Status | None, said: str, ask: Ask) -> Forbidden:
     return Forbidden(message, ask=ask, grant=grant_commands(user, ask))
 
 
+#: endpoints/filters/impersonation: `users "ada" is forbidden: User "u" cannot impersonate resource "users" ...`. Newer
+#: servers often say only that the account "cannot impersonate-on:user-info:create" the thing, and not whom.
+_IMPERSONATION: Final = re.compile(
+    r'(?:^(?P<resource>users|groups) "(?P<name>.*)" is forbidden: )?User "(?P<account>[^"]+)" cannot impersonate[ -]'
+)
+
+
+def _cannot_act_as(resource: str, name: str, account: str, *, ask: Ask) -> CannotActAs:
+    service_account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", account)
+    subject = f"--serviceaccount={service_account[1]}:{service_account[2]}" if service_account else f"--user={account}"
+    role = f"credboard-impersonate-{_slug(name)}"
+    create = ["clusterrole", role, "--verb=impersonate", f"--resource={resource}", f"--resource-name={name}"]
+    bind = ["clusterrolebinding", role, f"--clusterrole={role}", subject]
+    who = f"the group {printable(name, 100)}" if resource == "groups" else printable(name, 100)
+    return CannotActAs(
+        f"Kubernetes does not let Credboard act for {who}, so nothing can be written in their name.",
+        ask=ask,
+        grant=(shlex.join(["kubectl", "create", *create]), shlex.join(["kubectl", "create", *bind])),
+    )
+
+
 def grant_commands(user: str, ask: Ask) -> tuple[str, str]:
     """The two kubectl commands that let `user` do what `ask` says: a Role (or ClusterRole) and its binding."""
     resource = f"{ask.resource}.{ask.api.partition('/')[0]}" if ask.api else ask.resource
     role = f"credboard-{ask.verb}-{ask.resource}".replace("/", "-")
-    binding = f"{role}-{re.sub('[^a-z0-9]+', '-', user.lower()).strip('-')}"
+    binding = f"{role}-{_slug(user)}"
     account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", user)
     subject = f"--serviceaccount={account[1]}:{account[2]}" if account else f"--user={user}"
     verbs = [f"--verb={ask.verb}", f"--resource={resource}"]
@@ -307,3 +341,7 @@ def grant_commands(user: str, ask: Ask) -> tuple[str, str]:
     else:
         create = ["clusterrole", role, *verbs], ["clusterrolebinding", binding, f"--clusterrole={role}", subject]
     return shlex.join(["kubectl", "create", *create[0]]), shlex.join(["kubectl", "create", *create[1]])
+
+
+def _slug(name: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -12,14 +12,18 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from urllib3 import HTTPHeaderDict
 from urllib3 import exceptions as http
 
 from scanner.cluster.errors import (
     Ask,
     BadConfiguration,
+    CannotActAs,
     ClusterError,
     Invalid,
     Secrets,
@@ -66,6 +70,29 @@ def _segment(field: str, name: str) -> str:
     return quote(name, safe="")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """In whose name requests are sent, by impersonation (Kubernetes, "Authenticating", "User impersonation")."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+    def put_into(self, headers: HTTPHeaderDict, ask: Ask) -> None:
+        """Raises CannotActAs for the names that Kubernetes keeps to itself: nobody who signs in has one."""
+        for name in (self.name, *self.groups):
+            if not name or name.startswith("system:"):
+                raise CannotActAs(
+                    f"Credboard does not act for {printable(name, 100) or 'nobody'}: "
+                    "names that begin with system: belong to Kubernetes itself.",
+                    ask=ask,
+                    remedy="Sign in under the name that Kubernetes knows you by.",
+                )
+        # Header fields go out as Latin-1, and Kubernetes reads them as UTF-8.
+        headers.add("Impersonate-User", self.name.encode().decode("latin-1"))
+        for group in self.groups:
+            headers.add("Impersonate-Group", group.encode().decode("latin-1"))
+
+
 class Transport:
     """Sends requests over one `Connection`; safe to use from several threads.
 
@@ -85,6 +112,13 @@ class Transport:
         self._pause = pause
         # Renewing a token runs a command or reads a file: not from every prefetching thread at once.
         self._signing_in = threading.Lock()
+        self._person: Person | None = None
+
+    def acting_as(self, person: Person) -> Transport:
+        """The same connections, with every request in the name of `person`. Close only one of the two."""
+        other = copy(self)
+        other._person = person
+        return other
 
     def close(self) -> None:
         self._client.close()  # type: ignore[no-untyped-call]
@@ -124,7 +158,7 @@ class Transport:
         for attempt in range(1, TRIES + 1):
             error, wait = None, BACK_OFF * 4 ** (attempt - 1)
             try:
-                status, headers, answer = self._exchange(_METHODS[ask.verb], url, body, content_type, accept)
+                status, headers, answer = self._exchange(ask, url, body, content_type, accept)
             except _FAILURES as failure:
                 error = self._failure(failure, ask)
                 again = ask.verb in _READS and isinstance(failure, http.ProtocolError)
@@ -133,7 +167,13 @@ class Transport:
                     return self._checked(answer, headers, ask), headers
                 after = _retry_after(headers)
                 error = refused(
-                    status, answer, ask=ask, server=self.server, retry_after=after, secrets=secrets or Secrets()
+                    status,
+                    answer,
+                    ask=ask,
+                    server=self.server,
+                    retry_after=after,
+                    secrets=secrets or Secrets(),
+                    person=self._person.name if self._person else "",
                 )
                 unserved = status in _GATEWAY or (status >= 500 and after is not None)
                 again = status == 429 or (ask.verb in _READS and unserved)
@@ -145,11 +185,14 @@ class Transport:
         raise AssertionError("the last try returns or raises")
 
     def _exchange(
-        self, method: str, url: str, body: Mapping[str, Any] | None, content_type: str, accept: str
+        self, ask: Ask, url: str, body: Mapping[str, Any] | None, content_type: str, accept: str
     ) -> tuple[int, Mapping[str, str], bytes]:
-        headers = {"Accept": accept, "User-Agent": self._client.user_agent}
+        method = _METHODS[ask.verb]
+        headers = HTTPHeaderDict({"Accept": accept, "User-Agent": self._client.user_agent})
         if body is not None:
             headers["Content-Type"] = content_type
+        if self._person is not None:
+            self._person.put_into(headers, ask)
         with self._signing_in:
             self._client.update_params_for_auth(headers, [], _AUTH, url, method, None)
         response = self._client.call_api(method, url, header_params=headers, body=body, _request_timeout=self._timeouts)
