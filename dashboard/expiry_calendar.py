@@ -16,7 +16,7 @@ from icalendar import Calendar, Event
 
 from dashboard.matrix import kind_of
 from scanner.columns import label_of
-from scanner.models import Cell, Namespace
+from scanner.models import Cell, Cluster, Freshness, Namespace
 
 #: How far back what has ended stays in the calendar.
 PAST: Final = timedelta(days=30)
@@ -64,24 +64,28 @@ class Ending:
         return "\n".join(lines)
 
 
-def endings_of(cells: Iterable[Cell], *, now: datetime) -> list[Ending]:
-    """One for each credential and moment, soonest first; at most `MOST_EVENTS`. `cells` have their end, Namespace and
-    credential, and are sorted by their end."""
-    found: dict[tuple[int, int, datetime], Ending] = {}
-    for cell in cells:
-        if cell.expires_at is None:
-            continue
-        namespace = cell.namespace
-        key = (namespace.cluster_id, cell.credential_id, cell.expires_at)
-        if key not in found:
+#: What an event is made of. Tuples, not rows: a large cluster has tens of thousands of cells that end.
+COLUMNS: Final = (
+    "expires_at", "credential_id", "credential__slug", "namespace__cluster_id", "namespace__name",
+    "namespace__scanned_at",
+)  # fmt: skip
+Row = tuple[datetime, int, str, int, str, datetime | None]
+
+
+def endings_of(rows: Iterable[Row], fresh: Freshness) -> list[Ending]:
+    """One for each credential and moment, soonest first; at most `MOST_EVENTS`. `rows` are `COLUMNS` of cells, sorted
+    by their end, of the clusters that `fresh` knows."""
+    found: dict[tuple[int, datetime], Ending] = {}
+    for expires_at, credential, slug, cluster, namespace, scanned_at in rows:
+        ending = found.get((credential, expires_at))
+        if ending is None:
             if len(found) >= MOST_EVENTS:
                 continue
-            found[key] = Ending(namespace.cluster.name, cell.credential.slug, cell.expires_at)
-        ending = found[key]
-        ending.namespaces.append(namespace.name)
-        ending.unseen += namespace.is_stale(now)
-        if namespace.scanned_at and (ending.seen_at is None or namespace.scanned_at > ending.seen_at):
-            ending.seen_at = namespace.scanned_at
+            ending = found[credential, expires_at] = Ending(fresh.clusters[cluster].name, slug, expires_at)
+        ending.namespaces.append(namespace)
+        ending.unseen += fresh.is_stale(cluster, scanned_at)
+        if scanned_at and (ending.seen_at is None or scanned_at > ending.seen_at):
+            ending.seen_at = scanned_at
     return list(found.values())
 
 
@@ -123,9 +127,11 @@ def feed_address(request: HttpRequest, token: str) -> str:
 
 def calendar_of(request: HttpRequest, user: Any, *, now: datetime) -> HttpResponseBase:
     """What `user` may see of it now, in a constant number of queries."""
-    visible = Namespace.objects.visible_to(user)
-    cells = Cell.objects.within(visible).ending(since=now - PAST).select_related("namespace__cluster").soonest_first()
-    body = build_calendar(endings_of(cells.iterator(), now=now), root=request.build_absolute_uri("/").rstrip("/"))
+    fresh = Freshness(Cluster.objects.visible_to(user), now=now)
+    visible = Namespace.objects.visible_to(user).of_clusters(fresh.clusters)
+    cells = Cell.objects.within(visible).ending(since=now - PAST).soonest_first()
+    rows = cells.values_list(*COLUMNS).iterator()
+    body = build_calendar(endings_of(rows, fresh), root=request.build_absolute_uri("/").rstrip("/"))
     response = HttpResponse(body, content_type="text/calendar; charset=utf-8")
     response["Content-Disposition"] = 'inline; filename="credboard.ics"'
     response["Cache-Control"] = f"private, max-age={int(REFRESH.total_seconds()) // 4}"
