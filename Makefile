@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench screenshots lint format install binaries wheels system-packages lock clean
+.PHONY: help run test bench screenshots docs licences lint format install binaries wheels system-packages lock clean
 
 # The first Python on the PATH that is new enough; `make PYTHON=/path/to/python` takes another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
@@ -32,7 +32,14 @@ bench: $(DEV_STAMP) binaries ## Measure it beside what one would run instead (AR
 screenshots: $(DEV_STAMP) system-packages ## Take the pictures of docs/images, and of every page into screenshots/
 	$(BIN)/python -m tests.browser.screenshots
 
-lint: $(DEV_STAMP) ## The gate but for the tests: style, types, layers, migrations, deployment checks
+docs: $(DEV_STAMP) ## Build the documentation into site/; warnings are errors
+	@# Material's advertisement for its next version is no warning of ours.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+licences: $(DEV_STAMP) ## Write docs/licences.md
+	$(BIN)/python -m tests.licences
+
+lint: $(DEV_STAMP) docs ## The gate but for the tests: style, types, layers, migrations, deployment checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/djade --check --target-version 5.2 $(TEMPLATES)
@@ -41,6 +48,7 @@ lint: $(DEV_STAMP) ## The gate but for the tests: style, types, layers, migratio
 	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py checkdocs --check
 	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py settingsdocs --check
+	$(BIN)/python -m tests.licences --check
 	@# A key of the right length, made up for this one command.
 	$(DEPLOYED) CREDBOARD_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
