@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -54,17 +54,38 @@ class Connection:
         return str(self.client.configuration.host)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """One context of a kubeconfig, with the bodies of its entries. They hold secrets."""
+
+    name: str
+    cluster: dict[str, Any] = field(repr=False)
+    user_name: str
+    user: dict[str, Any] = field(repr=False)
+
+
 def connect(path: str | None, context: str | None) -> Connection:
     """With `path` None: $KUBECONFIG, else ~/.kube/config, else the ServiceAccount of the Pod we run in.
 
     Raises BadConfiguration.
     """
+    document = _merged(path, context)
+    return _in_cluster() if document is None else _connect(document, context)
+
+
+def chosen(path: str | None, context: str | None) -> Chosen | None:
+    """The context that `connect` would use, None for the ServiceAccount of our own Pod. Raises BadConfiguration."""
+    document = _merged(path, context)
+    return None if document is None else _choose(document, context)
+
+
+def _merged(path: str | None, context: str | None) -> dict[str, Any] | None:
     places = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
     files = [file for part in places.split(os.pathsep) if part and (file := Path(part).expanduser()).exists()]
     if files:
-        return _connect(_merge([_read(file) for file in files]), context)
+        return _merge([_read(file) for file in files])
     if path is None and not context and os.environ.get("KUBERNETES_SERVICE_HOST"):
-        return _in_cluster()
+        return None
     raise BadConfiguration(
         f"There is no kubeconfig at {places}.",
         remedy="Name one with --kubeconfig or $KUBECONFIG; inside a cluster none is needed.",
@@ -145,26 +166,32 @@ def _merge(documents: list[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def _connect(document: dict[str, Any], context: str | None) -> Connection:
+def _choose(document: dict[str, Any], context: str | None) -> Chosen:
     name = context or document.get("current-context")
     names = sorted(str(entry["name"]) for entry in document["contexts"])
     known = f"Its contexts are: {printable(', '.join(names), 500)}." if names else "It has no contexts."
     if not name:
         raise BadConfiguration("The kubeconfig has no current context.", remedy=f"Name one with --context. {known}")
-    chosen = _entry(document, "contexts", name)
-    if chosen is None:
+    pair = _entry(document, "contexts", name)
+    if pair is None:
         raise BadConfiguration(f"The kubeconfig has no context {name!r}.", remedy=known)
-    cluster = _entry(document, "clusters", chosen.get("cluster"))
+    cluster = _entry(document, "clusters", pair.get("cluster"))
     if cluster is None or not _is_address(cluster.get("server")):
         raise BadConfiguration(f"The context {name!r} of the kubeconfig names no cluster with the address of a server.")
-    user = _entry(document, "users", chosen["user"]) if chosen.get("user") else {}
+    user = _entry(document, "users", pair["user"]) if pair.get("user") else {}
     if user is None:
-        raise BadConfiguration(f"The context {name!r} names the user {chosen['user']!r}, which the kubeconfig lacks.")
+        raise BadConfiguration(f"The context {name!r} names the user {pair['user']!r}, which the kubeconfig lacks.")
+    return Chosen(name=str(name), cluster=cluster, user_name=str(pair.get("user") or ""), user=user)
+
+
+def _connect(document: dict[str, Any], context: str | None) -> Connection:
+    found = _choose(document, context)
+    name, cluster, user = found.name, found.cluster, found.user
     command = _sign_in_command(user)
     configuration = _configuration()
     try:
         config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
-            document, context=str(name), client_configuration=configuration
+            document, context=name, client_configuration=configuration
         )
     except Exception as error:
         # Whatever the library stumbles over: its text may quote the token, so only files that are missing are named.
@@ -176,7 +203,7 @@ def _connect(document: dict[str, Any], context: str | None) -> Connection:
             f"The command {command!r}, with which the kubeconfig signs in, gave no credentials.",
             remedy=f"Run any kubectl command with the context {name!r}, and sign in again if it asks for that.",
         )
-    return Connection(_client(configuration), str(name))
+    return Connection(_client(configuration), name)
 
 
 def _is_address(server: object) -> bool:

@@ -6,6 +6,7 @@ as a number (`check.rank`) so that the database can sort worst first.
 A foreign key that begins a unique constraint has no index of its own: a scan writes every index of what it changes.
 """
 
+from scanner.models.access import WARN_BEFORE, ClusterAccess, ClusterAccessQuerySet
 from scanner.models.audit import AuditEntry
 from scanner.models.cell import Cell, CellQuerySet, Credential, CredentialQuerySet
 from scanner.models.cluster import STALE_AFTER_INTERVALS, Cluster, ClusterQuerySet
@@ -22,10 +23,13 @@ __all__ = [
     "BLINDING",
     "NO_CELL",
     "STALE_AFTER_INTERVALS",
+    "WARN_BEFORE",
     "AuditEntry",
     "Cell",
     "CellQuerySet",
     "Cluster",
+    "ClusterAccess",
+    "ClusterAccessQuerySet",
     "ClusterQuerySet",
     "Credential",
     "CredentialQuerySet",

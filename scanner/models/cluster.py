@@ -22,6 +22,7 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
     def visible_to(self, user: Any) -> ClusterQuerySet:
         """All for an operator, else those with a Namespace that `user` may see; scanned ones first, then by name."""
         ordered = self.order_by(Case(When(next_scan_at=None, then=1), default=0), "name")
+        ordered = ordered.select_related("access").defer("access__kubeconfig")
         if user.is_staff:
             return ordered
         owned = NamespaceOwner.objects.naming(user).filter(namespace__gone_at=None)
@@ -30,12 +31,17 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
     def named(self, name: str) -> ClusterQuerySet:
         return self.filter(name=name)
 
+    def for_page(self) -> ClusterQuerySet:
+        """All, with what may be told of their kubeconfigs."""
+        return self.select_related("access").order_by("name")
+
     def keyed(self, pk: int) -> ClusterQuerySet:
         return self.filter(pk=pk)
 
 
 class Cluster(models.Model):
-    """A Kubernetes cluster that is scanned. `kubeconfig` is a path ("" for the usual places or in-cluster)."""
+    """A Kubernetes cluster that is scanned. `kubeconfig` is a path; "" for one that is stored (`ClusterAccess`), else
+    for the usual places or in-cluster."""
 
     name = models.CharField(max_length=100, unique=True)
     kubeconfig = models.CharField(max_length=500, blank=True)

@@ -31,6 +31,7 @@ from scanner.credential import Fingerprint
 from scanner.log_context import about
 from scanner.models import Cluster, Namespace, Scan, refresh_statistics
 from scanner.recording import NAME_LIMIT, close_namespace, mark_gone, record
+from scanner.scan.access import note_access, stored_kubeconfig
 from scanner.scan.selecting import invalid_selector, is_selected, names_of
 from scanner.scan.stored_elsewhere import StoredElsewhere
 from scanner.storable import storable_text
@@ -70,17 +71,23 @@ def fingerprint() -> Fingerprint:
     return Fingerprint(settings.FINGERPRINT_KEY.encode())
 
 
-def connect(cluster: Cluster, *, connect_timeout: float = 5, read_timeout: float | None = None) -> api.Cluster:
-    """Times are seconds of each request; `read_timeout` is `settings.API_TIMEOUT` unless given.
+def connect(
+    cluster: Cluster, *, kubeconfig: str = "", connect_timeout: float = 5, read_timeout: float | None = None
+) -> api.Cluster:
+    """With the kubeconfig that is stored for `cluster`, else the one in files, else as the Pod we run in; `kubeconfig`
+    is the text of one to use in place of all of these. Times are seconds of each request; `read_timeout` is
+    `settings.API_TIMEOUT` unless given.
 
     Raises `cluster.BadConfiguration` when the kubeconfig of `cluster` is no use.
     """
-    return api.Cluster.from_kubeconfig(
-        cluster.kubeconfig or None,
-        cluster.context or None,
-        connect_timeout=connect_timeout,
-        read_timeout=settings.API_TIMEOUT if read_timeout is None else read_timeout,
-    )
+    times = {
+        "connect_timeout": connect_timeout,
+        "read_timeout": settings.API_TIMEOUT if read_timeout is None else read_timeout,
+    }
+    text = kubeconfig or stored_kubeconfig(cluster)
+    if text:
+        return api.Cluster.from_kubeconfig_text(text, cluster.context or None, **times)
+    return api.Cluster.from_kubeconfig(cluster.kubeconfig or None, cluster.context or None, **times)
 
 
 def scan_cluster(cluster: Cluster) -> Scan | None:
@@ -108,6 +115,7 @@ def scan_cluster(cluster: Cluster) -> Scan | None:
                 if not cluster.label_selector:
                     raise
                 raise invalid_selector(cluster.label_selector, str(error)) from None
+            note_access(cluster)
         Scan.objects.prune(cluster, before=started_at - timedelta(days=settings.SCAN_RETENTION))
         refresh_statistics()
         return scan
