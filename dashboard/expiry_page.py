@@ -9,11 +9,13 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.db.models import Case, Count, F, IntegerField, Max, Min, Q, QuerySet, Value, When
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from dashboard.drawer import ENDINGS
 from dashboard.endings import DEFAULT_WITHIN, WITHIN, Ending, Endless, ExpiryFilters, Square, day_of
 from dashboard.matrix import kind_of
 from dashboard.month import WEEKDAYS, Month
@@ -80,7 +82,17 @@ class ExpiryPage:
 
     def _endings(self, rows: QuerySet[Cell]) -> QuerySet[Cell, dict[str, Any]]:
         unseen = self.cluster.unseen(self.now, path="namespace__")
-        rank_now = Case(When(unseen, then=Value(rank(Status.UNKNOWN))), default=F("rank"), output_field=IntegerField())
+        # Of the end alone: a cell may be critical for something else, and end in a year. Where that is so no check's word
+        # about the end is kept, and the usual thresholds tell.
+        policy = settings.POLICY
+        rank_now = Case(
+            When(unseen, then=Value(rank(Status.UNKNOWN))),
+            When(Q(reason__in=ENDINGS) | Q(status=Status.OK), then=F("rank")),
+            When(expires_at__lt=self.now + policy.expiring_critical, then=Value(rank(Status.CRITICAL))),
+            When(expires_at__lt=self.now + policy.expiring_warning, then=Value(rank(Status.WARNING))),
+            default=Value(rank(Status.OK)),
+            output_field=IntegerField(),
+        )
         groups = rows.order_by().values("credential__slug", "expires_at", "expiry_source")
         told: Any = groups.annotate(
             worst=Max(rank_now),

@@ -7,9 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from dashboard.endings import ExpiryFilters
+from dashboard.expiry_page import ExpiryPage
 from dashboard.month import Month
 from scanner.models import Cluster, Namespace
 from tests import factories
@@ -64,6 +67,18 @@ def test_what_ends_first_comes_first_and_what_has_ended_before_it(ada: Client, c
     assert "ended 4 d ago" in text(response)
     assert "in 3 d" in text(response)
     assert "<h1>3 endings within 90 days</h1>" in body(response)
+
+
+def test_the_sign_is_about_the_end_and_not_about_what_else_is_wrong(ada: Client, cluster: Cluster) -> None:
+    now = timezone.now()
+    ending(cluster, "a", now + 60 * DAY, cell={"status": "critical", "reason": "denied"})
+    ending(cluster, "b", now + 5 * DAY, credential=HUB, cell={"status": "warning", "reason": "shadowed"})
+    ending(cluster, "c", now + 5.5 * DAY, credential="tls", cell={"status": "warning", "reason": "expiring"})
+
+    page = ExpiryPage(cluster, User.objects.get(), ExpiryFilters(), cluster_in_url="", now=now)
+
+    told = {one.credential: one.status for one in page.endings}
+    assert told == {QUAY: "ok", HUB: "critical", "tls": "warning"}
 
 
 def test_one_robot_account_in_fourteen_namespaces_is_told_once(ada: Client, cluster: Cluster) -> None:
