@@ -82,8 +82,8 @@ class ExpiryPage:
 
     def _endings(self, rows: QuerySet[Cell]) -> QuerySet[Cell, dict[str, Any]]:
         unseen = self.cluster.unseen(self.now, path="namespace__")
-        # Of the end alone: a cell may be critical for something else, and end in a year. Where that is so no check's word
-        # about the end is kept, and the usual thresholds tell.
+        # Of the end alone: a cell may be critical for something else, and end in a year. Where that is so no check's
+        # word about the end is kept, and the usual thresholds tell.
         policy = settings.POLICY
         rank_now = Case(
             When(unseen, then=Value(rank(Status.UNKNOWN))),
