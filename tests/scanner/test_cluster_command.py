@@ -8,8 +8,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from dashboard.demo.server import DemoCluster
-from scanner.management.commands import cluster as command
-from scanner.models import Cluster, Namespace
+from scanner.models import AuditEntry, Cluster, Namespace
+from scanner.scan import choosing
 
 pytestmark = pytest.mark.django_db
 
@@ -69,8 +69,8 @@ def test_a_relative_path_is_the_same_file_for_a_worker_elsewhere(
     [
         (["--kubeconfig", "nowhere"], "There is no kubeconfig at"),
         (["--context", "nope"], "no context 'nope'. Its contexts are: prod, test."),
-        (["--interval", "4"], "--interval must be between 5 and 86400 seconds"),
-        (["--interval", "86401"], "--interval must be between 5 and 86400 seconds"),
+        (["--interval", "4"], "--interval: It must be between 5 and 86400 seconds."),
+        (["--interval", "86401"], "--interval: It must be between 5 and 86400 seconds."),
         (["--selector", "x" * 501], "at most 500 characters"),
         (
             ["--selector", "a in ("],
@@ -151,7 +151,17 @@ def test_a_cluster_that_cannot_be_asked_is_saved_and_it_is_said(
 
 
 def test_a_selector_that_the_api_server_refuses_is_not_saved(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "parse_label_selector", lambda text: None)
+    monkeypatch.setattr(choosing, "parse_label_selector", lambda text: None)
     with pytest.raises(CommandError, match="label selector 'a in \\(' cannot be used"):
         run("prod-eu", "--kubeconfig", str(demo), "--selector", "a in (")
     assert not Cluster.objects.exists()
+
+
+def test_what_was_changed_is_written_down(kubeconfig: Path) -> None:
+    run("prod-eu", "--kubeconfig", str(kubeconfig))
+    run("prod-eu", "--interval", "90")
+    run("prod-eu", "--remove")
+    told = AuditEntry.objects.order_by("pk").values_list("actor", "action", "cluster")
+    assert list(told) == [
+        ("manage.py", action, "prod-eu") for action in ("add-cluster", "change-cluster", "remove-cluster")
+    ]

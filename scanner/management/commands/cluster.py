@@ -5,21 +5,14 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.management import BaseCommand, CommandError
 from django.utils import timezone
 
-from scanner.cluster import BadConfiguration, ClusterError, Invalid
-from scanner.cluster import Cluster as Api
-from scanner.label_selector import InvalidSelector, parse_label_selector
-from scanner.models import Cluster
-from scanner.scan import connect, invalid_selector, is_selected
-
-#: Seconds that the cluster may take to say which Namespaces it has, before it is saved without.
-ASK_TIMEOUT: Final = 5
+from scanner.models import AuditEntry, Cluster, ClusterAccess
+from scanner.scan.choosing import Trial, problems_of, try_cluster
 
 
 class Command(BaseCommand):
@@ -52,6 +45,7 @@ class Command(BaseCommand):
             deleted, _ = Cluster.objects.filter(name=name).delete()
             if not deleted:
                 raise CommandError(f"There is no cluster called {name!r}.")
+            _note(name, "remove-cluster")
             self.stdout.write(f"{name} is no longer scanned.")
             return
         self._save(name, options)
@@ -69,46 +63,51 @@ class Command(BaseCommand):
         for attribute, value in given.items():
             if value is not None:
                 setattr(cluster, attribute, value)
-        if not 5 <= cluster.scan_interval <= 86_400:
-            raise CommandError("--interval must be between 5 and 86400 seconds.")
-        if "/" in name or not name.isprintable():
-            raise CommandError("A cluster's name stands in addresses of pages: no slash and no control character.")
-        try:
-            cluster.full_clean()
-            parse_label_selector(cluster.label_selector)
-            with connect(cluster, connect_timeout=ASK_TIMEOUT, read_timeout=ASK_TIMEOUT) as connection:
-                self._tell_matching(cluster, connection)
-        except ValidationError as error:
-            raise CommandError(f"{name} was not saved: {' '.join(error.messages)}") from error
-        except InvalidSelector as error:
-            wrong = invalid_selector(cluster.label_selector, str(error))
-            raise CommandError(f"{name} was not saved: {wrong}") from error
-        except BadConfiguration as error:
-            raise CommandError(f"{name} was not saved: {error} {error.remedy}".strip()) from error
+        self._refuse(cluster, problems_of(cluster))
+        self._tell(cluster, try_cluster(cluster))
+        is_new = cluster.pk is None
         cluster.is_demo = cluster.is_demo or options["demo"]
         cluster.next_scan_at = timezone.now()
+        if cluster.kubeconfig and not is_new:
+            # Of the two places of a kubeconfig the one that was named last counts.
+            ClusterAccess.objects.filter(cluster=cluster).delete()
         cluster.save()
+        _note(name, "add-cluster" if is_new else "change-cluster")
         self.stdout.write(f"{name} is scanned every {cluster.scan_interval} s, starting now.")
 
-    def _tell_matching(self, cluster: Cluster, connection: Api) -> None:
-        """Say what a scan would read. Raises BadConfiguration, and CommandError for a selector that is refused; a
-        cluster that cannot be asked now may be saved all the same."""
-        try:
-            names = connection.namespace_names()
-            labelled = connection.namespace_names(label_selector=cluster.label_selector)
-        except BadConfiguration:
-            raise
-        except Invalid as error:
-            wrong = invalid_selector(cluster.label_selector, str(error))
-            raise CommandError(f"{cluster.name} was not saved: {wrong}") from error
-        except ClusterError as error:
-            self.stderr.write(f"It is not known how many Namespaces match: {error}")
+    def _refuse(self, cluster: Cluster, problems: dict[str, list[str]]) -> None:
+        """Raises CommandError when there are any."""
+        options = {"scan_interval": "--interval: ", "label_selector": "", "name": ""}
+        told = [
+            f"{options.get(field, f'{field}: ')}{words}" for field, several in problems.items() for words in several
+        ]
+        if told:
+            raise CommandError(f"{cluster.name} was not saved: {' '.join(told)}")
+
+    def _tell(self, cluster: Cluster, trial: Trial) -> None:
+        """Say what a scan would read. Raises CommandError for what no scan can use; a cluster that cannot be asked now
+        may be saved all the same."""
+        if trial.is_unusable:
+            raise CommandError(f"{cluster.name} was not saved: {trial.error} {trial.remedy}".strip())
+        if trial.error:
+            self.stderr.write(f"It is not known how many Namespaces match: {trial.error}")
             return
-        matching = sum(is_selected(one, cluster.include, cluster.exclude) for one in labelled)
-        verb = "matches" if matching == 1 else "match"
-        self.stdout.write(f"{matching} of {len(names)} Namespaces {verb}.")
-        if names and not matching:
+        if trial.missing:
+            self.stderr.write(f"Credboard may not list {', '.join(trial.missing)} in the whole cluster. To grant it:")
+            self.stderr.write("\n".join(trial.grants))
+        if trial.matching is None:
+            return
+        verb = "matches" if trial.matching == 1 else "match"
+        self.stdout.write(f"{trial.matching} of {trial.namespaces} Namespaces {verb}.")
+        if trial.leaves_nothing:
             self.stderr.write("So the next scan closes whatever is known of the others.")
+
+
+def _note(name: str, action: str) -> None:
+    """Whoever has a shell on this machine is not known by name."""
+    AuditEntry.objects.create(
+        actor="manage.py", action=action, cluster=name, object=f"Cluster/{name}", outcome=AuditEntry.Outcome.DONE
+    )
 
 
 def _globs(given: list[str] | None) -> list[str] | None:
