@@ -275,6 +275,12 @@ SCAN_INTERVAL = env.integer(
     about="From the start of one scan of a new cluster to the next. What was seen more than two intervals ago is "
     "shown as unknown. A cluster that is there already keeps its own (`manage.py cluster NAME --interval`).",
 )
+KUBECONFIG_DIR = env.text(
+    "CREDBOARD_KUBECONFIG_DIR",
+    "/kubeconfigs",
+    about="Folder of kubeconfigs that are mounted into web and workers, from a Secret for one. The page of clusters "
+    "offers the files in it, and no others.",
+)
 API_TIMEOUT = env.integer(
     "CREDBOARD_API_TIMEOUT",
     30,

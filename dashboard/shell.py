@@ -21,7 +21,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from dashboard.identity import is_operator
-from scanner.models import Cluster, Scan
+from scanner.models import Cluster, ClusterAccess, Scan
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,9 @@ PAGES: Final = (
 PAGES_OF_A_CLUSTER: Final = frozenset({"matrix", "findings", "expiry"})
 SETTINGS_PAGES: Final = (("Your report", "report-settings"), ("API keys", "api-keys"), ("Calendar", "calendar-feeds"))
 #: Pages that belong to one that is listed, whose tab is theirs too.
-PART_OF: Final = dict.fromkeys(("alert-route", "alert-route-add", "alert-route-delete"), "alert-routes")
+PART_OF: Final = dict.fromkeys(("alert-route", "alert-route-add", "alert-route-delete"), "alert-routes") | (
+    dict.fromkeys(("cluster-add", "cluster-edit", "cluster-test", "cluster-remove"), "clusters")
+)
 OPERATORS_SETTINGS_PAGES: Final = (("Alert routes", "alert-routes"), ("Clusters", "clusters"))
 
 
@@ -121,6 +123,12 @@ class Shell:
     def on_matrix(self) -> bool:
         match = self._request.resolver_match
         return match is not None and match.url_name == "matrix"
+
+    @property
+    def ending_access(self) -> list[ClusterAccess]:
+        """The kubeconfigs of scanned clusters whose token or certificate ends soon, or did."""
+        found = [getattr(one, "access", None) for one in self.clusters if one.next_scan_at is not None]
+        return [one for one in found if one is not None and one.ends_soon(self.now)]
 
     @cached_property
     def nav(self) -> list[NavItem]:

@@ -21,6 +21,7 @@ from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 from kombu.exceptions import OperationalError as BrokerError
 
 from scanner import cluster as api
@@ -71,6 +72,7 @@ def fingerprint() -> Fingerprint:
     return Fingerprint(settings.FINGERPRINT_KEY.encode())
 
 
+@sensitive_variables()
 def connect(
     cluster: Cluster, *, kubeconfig: str = "", connect_timeout: float = 5, read_timeout: float | None = None
 ) -> api.Cluster:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.core.exceptions import ValidationError
+from django.views.decorators.debug import sensitive_variables
 
 from scanner import cluster as api
 from scanner.cluster.describing import describe
@@ -78,6 +79,7 @@ class Trial:
         return not (self.error or self.missing or self.leaves_nothing)
 
 
+@sensitive_variables()
 def try_cluster(cluster: Cluster, *, kubeconfig: str = "", access: Access | None = None) -> Trial:
     """Ask the cluster what a scan would ask. `kubeconfig` is the text of one that is not stored yet, `access` what is
     told of it. Raises nothing: what goes wrong is in the answer."""

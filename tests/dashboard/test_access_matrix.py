@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 IN_NAMESPACE = {"cluster": "prod-eu", "namespace": "team-vision"}
 CELL = {**IN_NAMESPACE, "credential": "registry/quay.io"}
 ROUTE = {"pk": "1"}
+CLUSTER = {"pk": "4712"}
 LOGIN = 302
 MAIL = "4711"
 LIST = (401, 200, 200, 200)  # of the API
@@ -67,6 +68,11 @@ TABLE = {
     "alert-route-critical": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 403, 403, 302), kwargs=ROUTE),
     "alert-route-retry": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 403, 403, 302), kwargs=ROUTE),
     "alert-route-delete": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 403, 403, 302), kwargs=ROUTE),
+    "clusters": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 405, 405, 405)),
+    "cluster-add": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 403, 403, 422)),
+    "cluster-edit": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 403, 403, 422), kwargs=CLUSTER),
+    "cluster-test": Row(get=(LOGIN, 405, 405, 405), post=(LOGIN, 403, 403, 200), kwargs=CLUSTER),
+    "cluster-remove": Row(get=(LOGIN, 403, 403, 200), post=(LOGIN, 403, 403, 422), kwargs=CLUSTER),
     "settings": Row(get=(LOGIN, 302, 302, 302), post=(LOGIN, 405, 405, 405)),
     "report-settings": Row(get=(LOGIN, 200, 200, 200), post=(LOGIN, 422, 422, 422)),
     "report-confirm": Row(get=(LOGIN, 404, 404, 404), post=(LOGIN, 404, 404, 404), kwargs={"token": "forged"}),
@@ -119,7 +125,7 @@ def names(resolver: URLResolver | None = None) -> list[str]:
 def world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     monkeypatch.setattr(scan, "_tell_dispatcher", lambda: True)
-    cluster = factories.cluster("prod-eu")
+    cluster = factories.cluster("prod-eu", pk=int(CLUSTER["pk"]), kubeconfig="/no/such/kubeconfig")
     factories.namespace(
         cluster,
         "team-vision",
