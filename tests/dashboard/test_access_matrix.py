@@ -12,8 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from pytest_django.fixtures import Settings
 
-from dashboard.models import Mail
-from dashboard.models import AlertRoute
+from dashboard.models import AlertRoute, Mail
 from scanner import scan
 from tests import factories
 
