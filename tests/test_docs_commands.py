@@ -1,0 +1,206 @@
+"""Every command of README.md and docs/get-started.md is run, in the order in which it stands there.
+
+kubectl and Helm speak to a real API server, manage.py works with a database of its own. `make` cannot be run inside a
+test: for each of its commands COVERED names the test that runs the same thing, and what is not in it fails. Of Docker's
+commands the services, profiles and arguments are compared with docker-compose.yml, whose parts tests/shipping runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from django.core.management import get_commands, load_command_class
+
+from tests.docs_blocks import ROOT, Command, blocks, commands
+from tests.rig import binaries, parts
+from tests.rig.apiserver import KubeApiServer
+
+PAGES: Final = ("README.md", "docs/get-started.md")
+#: What a test cannot run by the words of the page → the test that runs the same thing another way.
+COVERED: Final = {
+    "make run": "tests/test_up.py::test_from_nothing_to_a_matrix_and_back_to_nothing",
+    "make run ARGS=--demo": "tests/test_up.py::test_without_a_password_one_is_printed_once_and_must_be_changed",
+    "make test": "tests/test_docs_workflows.py::test_the_gate_is_lint_and_test",
+    "make lint": "tests/test_docs_workflows.py::test_the_gate_is_lint_and_test",
+}
+#: Commands that say by their exit status what they found: 1 is an answer as well, 2 is "could not look".
+TELLS_BY_STATUS: Final = {"scan": {0, 1}, "explain": {0, 1}}
+#: What is there before somebody follows the pages: a team at work.
+TEAM: Final = "team-vision"
+RUN_BY_US: Final = {"kubectl", ".venv/bin/python", "helm"}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A checkout, a cluster, and the programs that the page takes for granted."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", f"set -euo pipefail\n{command}"],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def program(name: str) -> Path:
+    found = binaries.find(name)
+    if found is None:
+        parts.missing(name, "run `make binaries`")
+    return found
+
+
+@pytest.fixture(scope="module", name="machine", params=PAGES)
+def _machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Machine]]:
+    """The page, and a new machine to follow it on: with an API server of its own, since pages name what they make."""
+    tools = [str(program(name).parent) for name in ("kubectl", "helm", "kube-apiserver")]
+    folder = tmp_path_factory.mktemp("checkout")
+    for path in ROOT.iterdir():
+        if path.name not in (".venv", ".git", "data", "site", "staticfiles"):
+            (folder / path.name).symlink_to(path)
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    # A link to a virtual environment's Python would not find its packages.
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    with KubeApiServer() as server:
+        _populate(server)
+        environment = {
+            "PATH": ":".join([*tools, os.environ["PATH"]]),
+            "HOME": str(folder),
+            "KUBECONFIG": str(server.kubeconfig(folder / "admin.kubeconfig")),
+            "CREDBOARD_DATA_DIR": str(folder / "data"),
+            "DATABASE_URL": f"sqlite:///{folder / 'credboard.sqlite3'}",
+            "CREDBOARD_SECRET_KEY": "of fifty characters and more, for this test and nothing else",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        machine = Machine(folder, environment)
+        ready = machine.run(".venv/bin/python manage.py migrate --verbosity 0")
+        assert ready.returncode == 0, ready.stderr
+        yield request.param, machine
+    shutil.rmtree(folder)
+
+
+def _populate(server: KubeApiServer) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": TEAM}}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM}}
+    server.apply([namespace, account])
+
+
+def test_every_command_works_in_the_order_of_the_page(machine: tuple[str, Machine]) -> None:
+    page, on = machine
+    ran = 0
+    for command in commands(page):
+        if command.words[0] not in RUN_BY_US:
+            continue
+        done = on.run(command.text)
+        assert done.returncode in _statuses(command), f"{command.where}: {command.text}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr, f"{command.where}: {done.stderr}"
+        if command.words[:2] == ["helm", "install"]:
+            _is_installed(on, command)
+        ran += 1
+    assert ran > 5
+    scanned = on.run(".venv/bin/python manage.py cluster")
+    assert "prod\t" in scanned.stdout, "the page ends with a cluster that is scanned"
+
+
+def _statuses(command: Command) -> set[int]:
+    words = command.words
+    if "manage.py" in words:
+        return TELLS_BY_STATUS.get(words[words.index("manage.py") + 1], {0})
+    return {0}
+
+
+def _is_installed(on: Machine, command: Command) -> None:
+    """The API server took what the chart makes of the page's values."""
+    done = on.run("kubectl get deployments --namespace credboard --output name")
+    made = {line.partition("/")[2] for line in done.stdout.split()}
+    assert {"credboard-beat", "credboard-web", "credboard-worker"} <= made, f"{command.where}: {done.stdout}"
+
+
+ALL = [command for page in PAGES for command in commands(page)]
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda command: f"{command.where} {command.text[:50]}")
+def test_every_command_is_run_or_covered_by_a_test_that_is_named(command: Command) -> None:
+    first = command.words[0]
+    if first == "make":
+        assert command.text in COVERED, f"{command.where}: say in COVERED which test runs {command.text!r}"
+        assert _is_test(COVERED[command.text])
+    elif first == "docker":
+        _check_docker(command)
+    else:
+        assert first in RUN_BY_US, f"{command.where}: nothing here runs {command.text!r}"
+
+
+@pytest.mark.parametrize("name", sorted(set(COVERED.values())))
+def test_the_tests_that_cover_commands_are_there(name: str) -> None:
+    assert _is_test(name)
+
+
+def _is_test(name: str) -> bool:
+    path, _, function = name.partition("::")
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return any(isinstance(one, ast.FunctionDef) and one.name == function for one in tree.body)
+
+
+def _check_docker(command: Command) -> None:
+    """That its services, profiles and our own arguments exist; tests/shipping runs what is behind them."""
+    words = shlex.split(command.text)
+    assert words[1] == "compose", f"{command.where}: only `docker compose` is known here"
+    services = _compose()["services"]
+    rest = words[2:]
+    if rest[0] == "--profile":
+        assert any(rest[1] in service.get("profiles", ()) for service in services.values()), command.where
+        rest = rest[2:]
+    verb, *rest = rest
+    options = [one for one in rest if one.startswith("--")]
+    names = [one for one in rest if not one.startswith("--")]
+    if verb == "up":
+        assert set(options) <= {"--build", "--detach"}, command.where
+        assert set(names) <= services.keys(), command.where
+    elif verb == "logs":
+        assert names, command.where
+        assert set(names) <= services.keys(), command.where
+    elif verb == "run":
+        assert rest[0] == "--rm", command.where
+        assert rest[1] in services, command.where
+        _parses(rest[2], rest[3:])
+    else:
+        pytest.fail(f"{command.where}: `docker compose {verb}` is not known here")
+
+
+def _compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    return document
+
+
+def _parses(name: str, arguments: list[str]) -> None:
+    """Our command takes these arguments: the image's entry point is manage.py."""
+    commands_of_ours = get_commands()
+    assert name in commands_of_ours
+    application = commands_of_ours[name]
+    assert isinstance(application, str)
+    load_command_class(application, name).create_parser("manage.py", name).parse_args(arguments)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_show_only_blocks_that_are_run(page: str) -> None:
+    assert {block.language for block in blocks(page)} == {"sh"}
