@@ -14,10 +14,8 @@ from copy import copy
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-import msgspec
-
 from scanner import raw
-from scanner.cluster import listing
+from scanner.cluster import listing, profiles, watching
 from scanner.cluster.errors import (
     Ask,
     BadConfiguration,
@@ -34,12 +32,13 @@ from scanner.cluster.errors import (
     Throttled,
     Unauthenticated,
     Unavailable,
-    not_kubernetes,
     without_addresses,
     words_for_owners,
 )
-from scanner.cluster.gathering import FORBIDDEN, REQUIRED, is_selected, listed, owner_of, take, whole
+from scanner.cluster.exchange import decode, get
+from scanner.cluster.gathering import FORBIDDEN, REQUIRED, is_selected, listed, take, whole
 from scanner.cluster.kubeconfig import Connection, connect, connect_text
+from scanner.cluster.linking import relink
 from scanner.cluster.listing import (
     NAMESPACED,
     NAMESPACES,
@@ -50,14 +49,18 @@ from scanner.cluster.listing import (
     PagedList,
     Resource,
 )
-from scanner.cluster.messages import HasMetadata, Linked, Review, attributes, delete_options, write_query
+from scanner.cluster.messages import HasMetadata, Review, attributes, delete_options, write_query
 from scanner.cluster.server_info import ServerInfo, ServerVersion, server_info
-from scanner.cluster.transport import MERGE_PATCH, METADATA_ONLY, Person, Transport
+from scanner.cluster.transport import JSON, METADATA_ONLY, Person, Transport
+from scanner.cluster.watching import WATCHED, Change, Changes
 
 __all__ = [
     "REQUIRED",
+    "WATCHED",
     "BadConfiguration",
     "CannotActAs",
+    "Change",
+    "Changes",
     "Cluster",
     "ClusterError",
     "ClusterWideForbidden",
@@ -76,7 +79,6 @@ __all__ = [
     "words_for_owners",
 ]
 
-_RELINK_TRIES: Final = 5
 _AUTHORIZATION: Final = "authorization.k8s.io/v1"
 
 Progress = Callable[[int, int | None], None]
@@ -172,7 +174,7 @@ class Cluster:
             except Forbidden as error:
                 refusals.append(error)
             lists = {name: self._list(resource, executor) for name, resource in NAMESPACED.items()}
-            profiles = self._list(PROFILES, executor)
+            listed_profiles = self._list(PROFILES, executor)
             unreadable: dict[str, str] = {}
             for paged in lists.values():
                 try:
@@ -184,7 +186,7 @@ class Cluster:
                         refusals.append(error)
             if refusals:
                 raise ClusterWideForbidden(refusals)
-            owners = self._owners(profiles, unreadable)
+            owners = profiles.owners(self._transport, listed_profiles, unreadable)
             streams = {name: (paged.resource, ByNamespace(paged.pages())) for name, paged in lists.items()}
             found = listing.in_key_order(listed(namespaces), lambda pair: pair[0].metadata.name)
             for done, (namespace, fault) in enumerate(found, start=1):
@@ -215,7 +217,7 @@ class Cluster:
             unreadable[NAMESPACES.name] = FORBIDDEN
         with _prefetching() as executor:
             lists = {field: self._list(resource, executor, namespace=name) for field, resource in NAMESPACED.items()}
-            profile_owner = self._owner(name, unreadable)
+            profile_owner = profiles.owner(self._transport, name, unreadable)
             fields = {field: whole(paged, unreadable) for field, paged in lists.items()}
         return raw.NamespaceObjects(namespace=namespace, profile_owner=profile_owner, unreadable=unreadable, **fields)
 
@@ -246,6 +248,28 @@ class Cluster:
         """A Secret's metadata; its values are not sent (API concepts, "Metadata-only fetches"). Raises NotFound."""
         ask = Ask(verb="get", resource="secrets", namespace=namespace, name=name)
         return self._get(ask, HasMetadata, accept=METADATA_ONLY).metadata
+
+    # Watching
+
+    def version_now(self, resource: str) -> str:
+        """Where a watch of `resource` (one of `WATCHED`) starts that misses nothing from now on. Raises NotFound for
+        what this cluster does not have."""
+        return watching.version_now(self._transport, WATCHED[resource])
+
+    def watch(self, resource: str, *, since: str, seconds: int, silence: float, label_selector: str = "") -> Changes:
+        """What changes of `resource` (one of `WATCHED`) in all Namespaces after the version `since`, for `seconds`.
+
+        Nothing but metadata is sent. `silence` are the seconds after which a watch that brings nothing, not even a
+        bookmark, counts as dead. Asked once: raises also Gone.
+        """
+        return watching.open_watch(
+            self._transport,
+            WATCHED[resource],
+            since=since,
+            seconds=seconds,
+            silence=silence,
+            label_selector=label_selector,
+        )
 
     # Writing
 
@@ -290,18 +314,20 @@ class Cluster:
         self._transport.send(ask, body=delete_options(uid))
 
     def link_pull_secret(self, namespace: str, service_account: str, secret: str, *, dry_run: bool = False) -> bool:
-        """Add a Secret to a ServiceAccount's imagePullSecrets; False when it is there already. Raises NotFound.
+        """Add a Secret to a ServiceAccount's imagePullSecrets; False when it is there already. Raises NotFound."""
 
-        That list is atomic: no kind of patch merges it (core/v1 types.go: no patchStrategy in ServiceAccount, unlike in
-        PodSpec). So the whole list is sent, for the very version that was read, and anew when somebody was faster.
-        """
-        return self._relink(
-            namespace, service_account, dry_run, lambda names: names if secret in names else [*names, secret]
-        )
+        def add(names: list[str]) -> list[str]:
+            return names if secret in names else [*names, secret]
+
+        return relink(self._transport, namespace, service_account, add, dry_run=dry_run)
 
     def unlink_pull_secret(self, namespace: str, service_account: str, secret: str, *, dry_run: bool = False) -> bool:
         """Take a Secret out of a ServiceAccount's imagePullSecrets; False when it is not there. Raises NotFound."""
-        return self._relink(namespace, service_account, dry_run, lambda names: [n for n in names if n != secret])
+
+        def remove(names: list[str]) -> list[str]:
+            return [name for name in names if name != secret]
+
+        return relink(self._transport, namespace, service_account, remove, dry_run=dry_run)
 
     # Asking
 
@@ -340,66 +366,11 @@ class Cluster:
     def _list(self, resource: Resource, executor: Executor, **where: str) -> PagedList:
         return PagedList(self._transport, resource, executor=executor, **where)
 
-    def _get(self, ask: Ask, type: type[S], *, accept: str = "application/json") -> S:
-        return self._decode(self._transport.send(ask, accept=accept), type, ask)
+    def _get(self, ask: Ask, type: type[S], *, accept: str = JSON) -> S:
+        return get(self._transport, ask, type, accept=accept)
 
     def _decode(self, body: bytes, type: type[S], ask: Ask) -> S:
-        try:
-            return msgspec.json.decode(body, type=type)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            # The parser's words may quote what it read.
-            raise not_kubernetes(self.server, ask, "what it sent is not what was asked for") from None
-
-    def _owners(self, profiles: PagedList, unreadable: dict[str, str]) -> dict[str, raw.Subject | None]:
-        try:
-            return {p.metadata.name: owner_of(p) for page in profiles.pages() for p in page.items}
-        except ClusterError as error:
-            self._note_profiles(error, unreadable)
-            return {}
-
-    def _owner(self, name: str, unreadable: dict[str, str]) -> raw.Subject | None:
-        ask = Ask(verb="get", resource=PROFILES.name, api=PROFILES.api, name=name)
-        try:
-            return owner_of(self._get(ask, listing.Profile))
-        except ClusterError as error:
-            self._note_profiles(error, unreadable)
-            return None
-
-    def _note_profiles(self, error: ClusterError, unreadable: dict[str, str]) -> None:
-        """Without Kubeflow there are no Profiles, which the API server says with 404, or, to those without the right to
-        read them, with 403: RBAC comes first. Only discovery, open to everybody who signs in, tells those apart."""
-        if isinstance(error, Forbidden):
-            try:
-                self._transport.send(error.ask, path=f"/apis/{PROFILES.api}")
-            except ClusterError as unserved:
-                if unserved.status == 404:
-                    return
-            unreadable[PROFILES.name] = FORBIDDEN
-        elif error.status != 404:
-            unreadable[PROFILES.name] = without_addresses(str(error))
-
-    def _relink(self, namespace: str, name: str, dry_run: bool, change: Callable[[list[str]], list[str]]) -> bool:
-        """Write what `change` makes of the names in imagePullSecrets. Raises Conflict when others keep being faster."""
-        get = Ask(verb="get", resource="serviceaccounts", namespace=namespace, name=name)
-        patch = Ask(verb="patch", resource="serviceaccounts", namespace=namespace, name=name)
-        for attempt in range(1, _RELINK_TRIES + 1):
-            account = self._get(get, Linked)
-            before = [reference.name for reference in account.image_pull_secrets or ()]
-            after = change(before)
-            if after == before:
-                return False
-            body = {
-                "metadata": {"resourceVersion": account.metadata.resource_version},
-                "imagePullSecrets": [{"name": one} for one in after],
-            }
-            try:
-                self._transport.send(patch, body=body, query=write_query(dry_run), content_type=MERGE_PATCH)
-            except Conflict:
-                if attempt == _RELINK_TRIES:
-                    raise
-            else:
-                return True
-        raise AssertionError("the last try returns or raises")
+        return decode(self._transport, body, type, ask)
 
     def _review(self, kind: str, spec: Mapping[str, Any]) -> bool:
         ask = Ask(verb="create", resource=f"{kind.lower()}s", api=_AUTHORIZATION)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from urllib3 import HTTPHeaderDict
+from urllib3 import BaseHTTPResponse, HTTPHeaderDict
 from urllib3 import exceptions as http
 
 from scanner.cluster.errors import (
@@ -43,7 +43,7 @@ METADATA_ONLY: Final = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{JSO
 
 _GATEWAY: Final = frozenset({502, 503, 504})
 _READS: Final = frozenset({"get", "list"})
-_METHODS: Final = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
+_METHODS: Final = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
 _AUTH: Final = ["BearerToken"]
 
 
@@ -57,7 +57,7 @@ def path_of(ask: Ask) -> str:
     if ask.namespace:
         path += f"/namespaces/{_segment('metadata.namespace', ask.namespace)}"
     path += f"/{ask.resource}"
-    if ask.name or ask.verb not in ("list", "create"):
+    if ask.name or ask.verb not in ("list", "watch", "create"):
         path += f"/{_segment('metadata.name', ask.name)}"
     return path
 
@@ -159,8 +159,8 @@ class Transport:
             error, wait = None, BACK_OFF * 4 ** (attempt - 1)
             try:
                 status, headers, answer = self._exchange(ask, url, body, content_type, accept)
-            except _FAILURES as failure:
-                error = self._failure(failure, ask)
+            except FAILURES as failure:
+                error = self.failure(failure, ask)
                 again = ask.verb in _READS and isinstance(failure, http.ProtocolError)
             else:
                 if 200 <= status < 300:
@@ -184,9 +184,46 @@ class Transport:
             waited += wait
         raise AssertionError("the last try returns or raises")
 
+    def stream(
+        self, ask: Ask, *, query: Mapping[str, str], accept: str, silence: float, secrets: Secrets | None = None
+    ) -> BaseHTTPResponse:
+        """The 2xx answer to `ask`, its body unread: close it. Asked once; `silence` are the seconds that it may pause.
+
+        Raises ClusterError.
+        """
+        url = f"{self._client.configuration.host}{path_of(ask)}?{urlencode(query)}"
+        try:
+            response = self._request(ask, url, None, JSON, accept, (self._timeouts[0], silence))
+            status, headers = response.status, response.headers
+            body = b"" if 200 <= status < 300 else response.read()
+        except FAILURES as failure:
+            raise self.failure(failure, ask) from None
+        if not 200 <= status < 300:
+            after = _retry_after(headers)
+            raise refused(status, body, ask=ask, server=self.server, retry_after=after, secrets=secrets or Secrets())
+        opened: BaseHTTPResponse = response.response
+        try:
+            self._checked(b"", headers, ask)
+        except ClusterError:
+            opened.close()
+            raise
+        return opened
+
     def _exchange(
         self, ask: Ask, url: str, body: Mapping[str, Any] | None, content_type: str, accept: str
     ) -> tuple[int, Mapping[str, str], bytes]:
+        response = self._request(ask, url, body, content_type, accept, self._timeouts)
+        return response.status, response.headers, response.read()
+
+    def _request(  # noqa: PLR0917
+        self,
+        ask: Ask,
+        url: str,
+        body: Mapping[str, Any] | None,
+        content_type: str,
+        accept: str,
+        timeouts: tuple[float, float],
+    ) -> Any:
         method = _METHODS[ask.verb]
         headers = HTTPHeaderDict({"Accept": accept, "User-Agent": self._client.user_agent})
         if body is not None:
@@ -195,8 +232,7 @@ class Transport:
             self._person.put_into(headers, ask)
         with self._signing_in:
             self._client.update_params_for_auth(headers, [], _AUTH, url, method, None)
-        response = self._client.call_api(method, url, header_params=headers, body=body, _request_timeout=self._timeouts)
-        return response.status, response.headers, response.read()  # type: ignore[no-untyped-call]
+        return self._client.call_api(method, url, header_params=headers, body=body, _request_timeout=timeouts)
 
     def _checked(self, answer: bytes, headers: Mapping[str, str], ask: Ask) -> bytes:
         content_type = headers.get("Content-Type", "")
@@ -206,7 +242,7 @@ class Transport:
             )
         return answer
 
-    def _failure(self, failure: Exception, ask: Ask) -> ClusterError:
+    def failure(self, failure: Exception, ask: Ask) -> ClusterError:
         """What an exception of the network, of TLS or of the client library means."""
         server = self.server
         match _innermost(failure):
@@ -261,7 +297,7 @@ def _innermost(failure: BaseException) -> BaseException:
 
 
 #: What the client library, urllib3 and the socket raise. A ValueError is a header or URL that cannot be sent.
-_FAILURES: Final = (ClientError, SignInError, http.HTTPError, OSError, ValueError)
+FAILURES: Final = (ClientError, SignInError, http.HTTPError, OSError, ValueError)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
