@@ -38,6 +38,14 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
     def keyed(self, pk: int) -> ClusterQuerySet:
         return self.filter(pk=pk)
 
+    def watched(self) -> ClusterQuerySet:
+        """Those that are scanned, with all that `watched_as` needs."""
+        return self.exclude(next_scan_at=None).select_related("access")
+
+    def hurry(self, *, now: datetime) -> int:
+        """Make the next scans of these due at `now`, unless they are. How many became so."""
+        return self.filter(next_scan_at__gt=now).update(next_scan_at=now)
+
 
 class Cluster(models.Model):
     """A Kubernetes cluster that is scanned. `kubeconfig` is a path; "" for one that is stored (`ClusterAccess`), else
@@ -68,6 +76,12 @@ class Cluster(models.Model):
         """The Namespaces of this cluster, at the end of `path`, that were seen too long ago to be believed at `now`."""
         never, before = Q((f"{path}scanned_at", None)), Q((f"{path}scanned_at__lt", now - self.stale_after))
         return never | before
+
+    def watched_as(self) -> tuple[object, ...]:
+        """How this cluster is reached, and what of it is scanned: when one of these changes, its watch begins anew."""
+        access = getattr(self, "access", None)
+        stored = bytes(access.kubeconfig) if access else b""
+        return self.name, self.kubeconfig, self.context, self.include, self.exclude, self.label_selector, stored
 
     def claim_scan(self, *, now: datetime) -> bool:
         """Move `next_scan_at` on from the value this object was loaded with. False: someone else did."""

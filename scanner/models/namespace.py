@@ -164,6 +164,16 @@ class NamespaceQuerySet(models.QuerySet["Namespace"]):
     def of_clusters(self, clusters: Iterable[int]) -> NamespaceQuerySet:
         return self.filter(cluster__in=list(clusters))
 
+    def hurry(self, *, now: datetime) -> int:
+        """Make scans of these due at `now`, unless they are. How many became so."""
+        waiting = self.filter(Q(next_scan_at=None) | Q(next_scan_at__gt=now), gone_at=None)
+        return waiting.update(next_scan_at=now)
+
+    def appear(self, cluster: int, names: list[str]) -> None:
+        """Have rows for Namespaces that came into being, or back: unknown until they are scanned."""
+        self.bulk_create((Namespace(cluster_id=cluster, name=name) for name in names), ignore_conflicts=True)
+        self.filter(cluster=cluster, name__in=names).exclude(gone_at=None).update(gone_at=None, scanned_at=None)
+
     def in_cluster(self, cluster: str, name: str) -> Namespace | None:
         """The one called `name` in the cluster called `cluster`, with its cluster and owners."""
         return self.filter(cluster__name=cluster, name=name).select_related("cluster").with_owners().first()

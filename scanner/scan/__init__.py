@@ -49,6 +49,7 @@ __all__ = [
     "request_scan",
     "scan_cluster",
     "scan_namespace",
+    "tell_dispatcher",
 ]
 
 log = logging.getLogger(__name__)
@@ -309,17 +310,18 @@ def request_scan(namespace: Namespace, *, now: datetime | None = None) -> bool:
     scan follows once it is back, since the row says that it is due."""
     namespace.next_scan_at = now or timezone.now()
     namespace.save(update_fields=["next_scan_at"])
-    return _tell_dispatcher()
+    return tell_dispatcher()
 
 
 def request_cluster_scan(cluster: Cluster) -> bool:
     """Have all of `cluster` scanned as soon as possible; answers as `request_scan`."""
     cluster.next_scan_at = timezone.now()
     cluster.save(update_fields=["next_scan_at"])
-    return _tell_dispatcher()
+    return tell_dispatcher()
 
 
-def _tell_dispatcher() -> bool:
+def tell_dispatcher() -> bool:
+    """Have a worker look for what is due now rather than in a moment. False when the broker is down."""
     try:
         # Not one of the pool: people wait for this page, and workers for their broker much longer.
         with current_app.connection_for_write(connect_timeout=TELL_TIMEOUT) as connection:
