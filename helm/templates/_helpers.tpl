@@ -1,15 +1,16 @@
-{{- define "credboard.name" -}}
-{{- $name := .Chart.Name -}}
-{{- if contains $name .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-{{ $name }}{{ end }}
-{{- end }}
-
+{{- /* What all objects are named after: at most 40 characters, since "-postgresql" follows and a StatefulSet adds the hash of its
+revision to its name in a label (63). A release's name may begin with a digit and hold dots; a Service's may not. */ -}}
 {{- define "credboard.fullname" -}}
-{{- include "credboard.name" . | trunc 52 | trimSuffix "-" }}
+{{- $name := .Release.Name | replace "." "-" -}}
+{{- if not (contains .Chart.Name $name) }}{{ $name = printf "%s-%s" $name .Chart.Name }}{{ end -}}
+{{- if not (regexMatch "^[a-z]" $name) }}{{ $name = printf "%s-%s" .Chart.Name $name }}{{ end -}}
+{{- if gt (len $name) 40 }}{{ $name = printf "%s-%s" ($name | trunc 31 | trimSuffix "-") (sha256sum .Release.Name | trunc 8) }}{{ end -}}
+{{ $name }}
 {{- end }}
 
 {{- define "credboard.selector" -}}
 app.kubernetes.io/name: credboard
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .role }}
 {{- end }}
 
@@ -21,19 +22,29 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 
 {{- define "credboard.image" -}}
-{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{ printf "%s%s" .Values.image.repository (ternary (printf "@%s" .Values.image.digest) (printf ":%s" (.Values.image.tag | default .Chart.AppVersion)) (ne .Values.image.digest "")) | quote }}
 {{- end }}
 
 {{- define "credboard.keysSecret" -}}
 {{ .Values.keys.existingSecret | default (printf "%s-keys" (include "credboard.fullname" .)) }}
 {{- end }}
 
+{{- define "credboard.postgresqlSecret" -}}
+{{ .Values.postgresql.existingSecret | default (printf "%s-postgresql" (include "credboard.fullname" .)) }}
+{{- end }}
+
+{{- define "credboard.valkeySecret" -}}
+{{ .Values.valkey.existingSecret | default (printf "%s-valkey" (include "credboard.fullname" .)) }}
+{{- end }}
+
 {{- define "credboard.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
 seccompProfile: { type: RuntimeDefault }
+{{- range $key, $value := .Values.podSecurityContext }}
+{{- if not (kindIs "invalid" $value) }}
+{{ $key }}: {{ int64 $value }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "credboard.containerSecurity" -}}
@@ -42,66 +53,127 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end }}
 
-{{- /* The host of `url`, without port. */ -}}
-{{- define "credboard.host" -}}
-{{ (urlParse .Values.url).host | splitList ":" | first }}
+{{- define "credboard.pullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . | quote }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Where a Pod may run, of the values of its role. */ -}}
+{{- define "credboard.placement" -}}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" }}
+{{- with index $ $key }}
+{{ $key }}: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* A value of `settings` as the text of a variable. Helm reads every number as a float and writes a million as 1e+06. */ -}}
+{{- define "credboard.text" -}}
+{{- if kindIs "slice" . }}{{ join "," . }}
+{{- else if and (kindIs "float64" .) (eq (floor .) .) }}{{ printf "%.0f" . }}
+{{- else }}{{ . }}
+{{- end }}
+{{- end }}
+
+{{- /* Hosts under which it answers: those of all ways in, its Service, and what probes and port-forwards ask for. */ -}}
+{{- define "credboard.hosts" -}}
+{{- $name := include "credboard.fullname" . }}
+{{- $hosts := list ((urlParse .Values.url).host | splitList ":" | first) }}
+{{- if .Values.ingress.enabled }}{{ $hosts = concat $hosts .Values.ingress.hosts }}{{ end }}
+{{- if .Values.gateway.enabled }}{{ $hosts = concat $hosts .Values.gateway.hostnames }}{{ end }}
+{{- if .Values.istio.enabled }}{{ $hosts = concat $hosts (without .Values.istio.hosts "*") }}{{ end }}
+{{- $hosts = concat $hosts (list $name (printf "%s.%s.svc" $name .Release.Namespace) "localhost" "127.0.0.1") }}
+{{- $answered := list }}
+{{- range $hosts }}{{ $answered = append $answered (trimPrefix "*" .) }}{{ end }}
+{{- $answered | uniq | join "," }}
+{{- end }}
+
+{{- /* The settings that follow from other values, as YAML; `settings` may overrule them. */ -}}
+{{- define "credboard.ownSettings" -}}
+CREDBOARD_URL: {{ printf "%s%s" (trimSuffix "/" .Values.url) .Values.pathPrefix | quote }}
+CREDBOARD_HTTPS: {{ hasPrefix "https://" .Values.url | quote }}
+CREDBOARD_ALLOWED_HOSTS: {{ include "credboard.hosts" . | quote }}
+{{- if hasPrefix "https://" .Values.url }}
+CREDBOARD_TRUSTED_ORIGINS: {{ trimSuffix "/" .Values.url | quote }}
+{{- end }}
+{{- with .Values.pathPrefix }}
+CREDBOARD_PATH_PREFIX: {{ . | quote }}
+{{- end }}
+CREDBOARD_LOG_FORMAT: json
+{{- if eq .Values.rbac.mode "readOnly" }}
+CREDBOARD_READ_ONLY: "true"
+{{- end }}
+{{- if .Values.rbac.impersonation.enabled }}
+CREDBOARD_WRITE_AS: person
+{{- end }}
 {{- end }}
 
 {{- /* What all processes have in common. Inline, not a ConfigMap: the migration runs before anything else of the release is there. */ -}}
 {{- define "credboard.env" -}}
-- name: CREDBOARD_URL
-  value: {{ printf "%s%s" (trimSuffix "/" .Values.url) .Values.pathPrefix | quote }}
-- name: CREDBOARD_HTTPS
-  value: {{ hasPrefix "https://" .Values.url | quote }}
-- name: CREDBOARD_ALLOWED_HOSTS
-  value: {{ include "credboard.host" . }},{{ include "credboard.fullname" . }},{{ include "credboard.fullname" . }}.{{ .Release.Namespace }}.svc,localhost,127.0.0.1
-{{- if hasPrefix "https://" .Values.url }}
-- name: CREDBOARD_TRUSTED_ORIGINS
-  value: {{ trimSuffix "/" .Values.url | quote }}
+{{- $elsewhere := dict
+  "DATABASE_URL" "database.existingSecret"
+  "REDIS_URL" "redis.existingSecret"
+  "CREDBOARD_SECRET_KEY" "keys.existingSecret"
+  "CREDBOARD_FINGERPRINT_KEY" "keys.existingSecret"
+  "CREDBOARD_ENCRYPTION_KEYS" "keys.existingSecret"
+  "CREDBOARD_POLICY_FILE" "policy"
+  "CREDBOARD_READ_ONLY" "rbac.mode"
+  "CREDBOARD_WRITE_AS" "rbac.impersonation" }}
+{{- range $name, $value := $elsewhere }}
+{{- if or (hasKey $.Values.settings $name) (hasKey $.Values.secretSettings $name) }}
+{{- fail (printf "%s is set by the chart: use %s" $name $value) }}
 {{- end }}
-{{- if .Values.pathPrefix }}
-- name: CREDBOARD_PATH_PREFIX
-  value: {{ .Values.pathPrefix | quote }}
 {{- end }}
-- name: CREDBOARD_LOG_FORMAT
-  value: json
-{{- if .Values.rbac.impersonation.enabled }}
-- name: CREDBOARD_WRITE_AS
-  value: person
+{{- range $name, $value := .Values.settings }}
+{{- if hasKey $.Values.secretSettings $name }}
+{{- fail (printf "%s is both in settings and in secretSettings" $name) }}
+{{- end }}
+{{- end }}
+{{- $settings := merge (dict) .Values.settings (include "credboard.ownSettings" . | fromYaml) }}
+{{- range $name, $value := $settings }}
+{{- if not (hasKey $.Values.secretSettings $name) }}
+- name: {{ $name }}
+  value: {{ include "credboard.text" $value | quote }}
+{{- end }}
 {{- end }}
 {{- if .Values.postgresql.enabled }}
 - name: DATABASE_PASSWORD
-  valueFrom: { secretKeyRef: { name: {{ include "credboard.fullname" . }}-postgresql, key: password } }
+  valueFrom: { secretKeyRef: { name: {{ include "credboard.postgresqlSecret" . }}, key: password } }
 - name: DATABASE_URL
   value: postgres://credboard:$(DATABASE_PASSWORD)@{{ include "credboard.fullname" . }}-postgresql:5432/credboard
 {{- else }}
 - name: DATABASE_URL
   valueFrom: { secretKeyRef: { name: {{ required "database.existingSecret names the Secret with DATABASE_URL; for a trial set postgresql.enabled=true" .Values.database.existingSecret }}, key: {{ .Values.database.urlKey }} } }
 {{- end }}
-{{- if .Values.valkey.enabled }}
-- name: REDIS_URL
-  value: redis://{{ include "credboard.fullname" . }}-valkey:6379/0
-{{- else }}
-- name: REDIS_URL
-  valueFrom: { secretKeyRef: { name: {{ required "redis.existingSecret names the Secret with REDIS_URL; or set valkey.enabled=true" .Values.redis.existingSecret }}, key: {{ .Values.redis.urlKey }} } }
-{{- end }}
-{{- range $name, $value := .Values.settings }}
-- name: {{ $name }}
-  value: {{ $value | toString | quote }}
-{{- end }}
 {{- range $name, $from := .Values.secretSettings }}
 - name: {{ $name }}
   valueFrom: { secretKeyRef: { name: {{ $from.name }}, key: {{ $from.key }} } }
 {{- end }}
 {{- with .Values.metrics.serviceMonitor.tokenSecret }}
-{{- if .name }}
+{{- if and .name (not (hasKey $.Values.secretSettings "CREDBOARD_METRICS_TOKEN")) }}
 - name: CREDBOARD_METRICS_TOKEN
   valueFrom: { secretKeyRef: { name: {{ .name }}, key: {{ .key }} } }
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{- /* Not of the migration, which needs none of them and runs before they are made. */ -}}
+{{- /* Not of the migration, which needs neither broker nor keys and runs before they are made. */ -}}
+{{- define "credboard.brokerEnv" -}}
+{{- if .Values.valkey.enabled }}
+- name: REDIS_PASSWORD
+  valueFrom: { secretKeyRef: { name: {{ include "credboard.valkeySecret" . }}, key: password } }
+- name: REDIS_URL
+  value: redis://:$(REDIS_PASSWORD)@{{ include "credboard.fullname" . }}-valkey:6379/0
+{{- else }}
+- name: REDIS_URL
+  valueFrom: { secretKeyRef: { name: {{ required "redis.existingSecret names the Secret with REDIS_URL; or set valkey.enabled=true" .Values.redis.existingSecret }}, key: {{ .Values.redis.urlKey }} } }
+{{- end }}
+{{- end }}
+
 {{- define "credboard.keysEnv" -}}
 {{- $keys := include "credboard.keysSecret" . -}}
 - name: CREDBOARD_SECRET_KEY
@@ -115,27 +187,45 @@ capabilities: { drop: [ALL] }
 {{- define "credboard.volumeMounts" -}}
 - { name: data, mountPath: /data }
 - { name: tmp, mountPath: /tmp }
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "credboard.volumes" -}}
 - { name: data, emptyDir: { sizeLimit: 64Mi } }
 - { name: tmp, emptyDir: { sizeLimit: 256Mi } }
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
-{{- /* What `manage.py start migrate` is told. */ -}}
+{{- /* What `manage.py start migrate` is told. It gives up on a database that does not come before the Job is ended. */ -}}
 {{- define "credboard.migrateArgs" -}}
 - start
 - migrate
-- --wait={{ .Values.migrate.timeoutSeconds }}
-- --cluster={{ .Values.clusterName }}
+- --wait={{ min 300 (div (int64 .Values.migrate.timeoutSeconds) 2) }}
+- {{ printf "--cluster=%s" .Values.clusterName | quote }}
 {{- if eq .Values.rbac.mode "namespaces" }}
-{{- range .Values.rbac.namespaces }}
+{{- range uniq .Values.rbac.namespaces }}
 - --include={{ . }}
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{- /* A Deployment of one role: {root, role, values, args, container} with `container` the rest of the container as YAML text. */ -}}
+{{- define "credboard.migrateContainer" -}}
+- name: migrate
+  image: {{ include "credboard.image" . }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  args: {{- include "credboard.migrateArgs" . | nindent 4 }}
+  env: {{- include "credboard.env" . | nindent 4 }}
+  resources: {{- toYaml .Values.migrate.resources | nindent 4 }}
+  securityContext: {{- include "credboard.containerSecurity" . | nindent 4 }}
+  volumeMounts: {{- include "credboard.volumeMounts" . | nindent 4 }}
+{{- end }}
+
+{{- /* A Deployment of one role: {root, role, values, args, container, token} with `container` the rest of the container as YAML
+text and `token` true for a Pod that speaks to the API server. */ -}}
 {{- define "credboard.deployment" -}}
 {{- $root := .root }}
 {{- $name := printf "%s-%s" (include "credboard.fullname" $root) .role }}
@@ -157,11 +247,7 @@ spec:
     matchLabels: {{- include "credboard.selector" . | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- include "credboard.labels" . | nindent 8 }}
-        {{- with .values.podLabels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+      labels: {{- merge (include "credboard.labels" . | fromYaml) .values.podLabels | toYaml | nindent 8 }}
       annotations:
         {{- if $root.Values.policy }}
         checksum/policy: {{ sha256sum $root.Values.policy }}
@@ -172,27 +258,14 @@ spec:
         {{- end }}
     spec:
       serviceAccountName: {{ if eq .role "beat" }}default{{ else }}{{ $name }}{{ end }}
-      automountServiceAccountToken: {{ ne .role "beat" }}
+      automountServiceAccountToken: {{ .token }}
       enableServiceLinks: false
-      {{- with $root.Values.imagePullSecrets }}
-      imagePullSecrets:
-        {{- range . }}
-        - name: {{ . }}
-        {{- end }}
-      {{- end }}
+      {{- include "credboard.pullSecrets" $root | nindent 6 }}
       securityContext: {{- include "credboard.podSecurity" $root | nindent 8 }}
-      terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds | default 45 }}
+      terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds | default 45 | int64 }}
       {{- if $root.Values.postgresql.enabled }}
       # The database comes with the release, so no hook could run before it. One migrates, the others wait for it.
-      initContainers:
-        - name: migrate
-          image: {{ include "credboard.image" $root }}
-          imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-          args: {{- include "credboard.migrateArgs" $root | nindent 12 }}
-          env: {{- include "credboard.env" $root | nindent 12 }}
-          resources: {{- toYaml $root.Values.migrate.resources | nindent 12 }}
-          securityContext: {{- include "credboard.containerSecurity" $root | nindent 12 }}
-          volumeMounts: {{- include "credboard.volumeMounts" $root | nindent 12 }}
+      initContainers: {{- include "credboard.migrateContainer" $root | nindent 8 }}
       {{- end }}
       containers:
         - name: {{ .role }}
@@ -201,6 +274,7 @@ spec:
           args: {{- toYaml .args | nindent 12 }}
           env:
             {{- include "credboard.env" $root | nindent 12 }}
+            {{- include "credboard.brokerEnv" $root | nindent 12 }}
             {{- include "credboard.keysEnv" $root | nindent 12 }}
             {{- if $root.Values.policy }}
             - name: CREDBOARD_POLICY_FILE
@@ -229,13 +303,5 @@ spec:
             matchLabels: {{- include "credboard.selector" $ | nindent 14 }}
         {{- end }}
       {{- end }}
-      {{- with .values.nodeSelector }}
-      nodeSelector: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with .values.tolerations }}
-      tolerations: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with .values.affinity }}
-      affinity: {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "credboard.placement" .values | nindent 6 }}
 {{- end }}

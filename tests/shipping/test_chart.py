@@ -1,0 +1,479 @@
+"""The chart as helm renders it: what each value does, and which values are refused, by name."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from cryptography.fernet import Fernet
+
+from dashboard import env
+from tests.shipping import chart
+from tests.shipping.chart import EVERYTHING, EXTERNAL, KUBEFLOW, LARGE, MATRIX, TRIAL, Json, Values
+from tests.shipping.chart_readme import CHART, readme
+
+METRICS_PAGE = CHART.parent / "docs" / "metrics.md"
+OUR_METRIC = re.compile(r"\bcredboard_[a-z_]+\b")
+LONG = "a-release-with-quite-the-longest-name-that-helm-takes"
+
+
+def known_metrics() -> set[str]:
+    """Those that docs/metrics.md lists, which a test of its own compares with what is served."""
+    return set(re.findall(r"^\| `(credboard_[a-z_]+)`", METRICS_PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def containers(documents: list[Json]) -> list[Json]:
+    specs = [pod["spec"] for pod in chart.pod_templates(documents).values()]
+    return [one for spec in specs for one in (*spec.get("initContainers", ()), *spec["containers"])]
+
+
+def web(values: Values, **options: Any) -> Json:
+    documents = chart.render(values, **options)
+    return chart.named(documents, "Deployment", "-web")["spec"]["template"]["spec"]["containers"][0]
+
+
+def reaches(policy: Json) -> dict[int | str, list[Json]]:
+    """port -> to whom, [] for everybody, of what a NetworkPolicy lets out."""
+    return {port["port"]: rule.get("to", []) for rule in policy["spec"]["egress"] for port in rule["ports"]}
+
+
+# -- every combination -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_helm_lints_every_combination_without_a_word(name: str) -> None:
+    done = chart.run("lint", "--strict", "--quiet", CHART, values=MATRIX[name])
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_every_combination_renders_whole_objects(name: str) -> None:
+    documents = chart.render(MATRIX[name])
+    names = [(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in documents]
+    assert len(set(names)) == len(names), "each object is rendered once"
+    for one in documents:
+        is_of_cluster = one["kind"].startswith("Cluster")
+        assert is_of_cluster or one["metadata"]["namespace"], one["metadata"]
+        assert one["metadata"]["labels"]["app.kubernetes.io/instance"] == "credboard"
+    for container in containers(documents):
+        variables = [one["name"] for one in container.get("env", ())]
+        assert len(set(variables)) == len(variables), f"{container['name']} has a variable twice"
+        assert container["resources"]["requests"]["memory"]
+        assert container["resources"]["limits"]["memory"]
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_what_an_object_refers_to_is_rendered_or_named_by_a_value(name: str) -> None:
+    documents = chart.render(MATRIX[name])
+    there = {(one["kind"], one["metadata"]["name"]) for one in documents}
+    given = json.dumps(MATRIX[name])
+    for pod in chart.pod_templates(documents).values():
+        for volume in pod["spec"].get("volumes", ()):
+            if "configMap" in volume:
+                assert ("ConfigMap", volume["configMap"]["name"]) in there or volume["configMap"]["name"] in given
+        account = pod["spec"].get("serviceAccountName", "default")
+        assert account == "default" or ("ServiceAccount", account) in there
+    for container in containers(documents):
+        for one in container.get("env", ()):
+            secret = one.get("valueFrom", {}).get("secretKeyRef")
+            assert not secret or ("Secret", secret["name"]) in there or f'"{secret["name"]}"' in given, secret
+    for binding in chart.of_kind(documents, "RoleBinding", "ClusterRoleBinding"):
+        assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in there
+        assert all((subject["kind"], subject["name"]) in there for subject in binding["subjects"])
+    for scaler in chart.of_kind(documents, "HorizontalPodAutoscaler", "ScaledObject"):
+        assert ("Deployment", scaler["spec"]["scaleTargetRef"]["name"]) in there
+        assert "replicas" not in chart.named(documents, "Deployment", scaler["metadata"]["name"])["spec"]
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_before_a_release_is_there_its_hooks_need_nothing_of_it(name: str) -> None:
+    documents = chart.render(MATRIX[name])
+    before = [
+        one for one in documents if "pre-install" in one["metadata"].get("annotations", {}).get("helm.sh/hook", "")
+    ]
+    later = {
+        one["metadata"]["name"] for one in documents if one not in before and one["kind"] in {"Secret", "ConfigMap"}
+    }
+    for container in containers(before):
+        for variable in container["env"]:
+            assert variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name") not in later
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_every_variable_is_a_setting(name: str) -> None:
+    for container in containers(chart.render(MATRIX[name])):
+        names = [one["name"] for one in container.get("env", ()) if container["name"] in {"web", "worker", "beat"}]
+        assert env.unknown(names) == {}
+
+
+# -- what single values do ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("release", [LONG, "1st", "v1.2", "credboard", "x"])
+def test_names_are_valid_whatever_the_release_is_called(release: str) -> None:
+    documents = chart.render(EVERYTHING, release=release)
+    for one in documents:
+        name = one["metadata"]["name"]
+        assert one["kind"].startswith("Cluster") or re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])", name), name
+    database = chart.named(documents, "StatefulSet")["metadata"]["name"]
+    assert len(f"{database}-0123456789") <= 63, "with the hash of its revision it is the value of a label"
+
+
+def test_long_names_that_differ_only_at_their_end_stay_apart() -> None:
+    names = [{one["metadata"]["name"] for one in chart.render(release=f"{LONG[:-1]}{end}")} for end in "xy"]
+    assert not names[0] & names[1]
+
+
+def test_releases_of_other_namespaces_never_share_an_object_of_the_cluster() -> None:
+    pairs = [("a-b", "c"), ("a", "b-c")]
+    names = [
+        {one["metadata"]["name"] for one in chart.render(release=release, namespace=where) if "Cluster" in one["kind"]}
+        for where, release in pairs
+    ]
+    assert all(names)
+    assert not names[0] & names[1]
+
+
+def test_the_keys_are_kept_and_of_use() -> None:
+    keys = chart.named(chart.render(), "Secret", "-keys")
+    assert keys["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    data = {name: base64.b64decode(value).decode() for name, value in keys["data"].items()}
+    Fernet(data["encryption-keys"])
+    assert len(data["secret-key"]) == len(data["fingerprint-key"]) == 50
+    assert len(set(data.values())) == 3
+
+
+def test_numbers_lists_and_switches_become_text_as_settings_read_it() -> None:
+    given = {"CREDBOARD_API_RATE": 1000000, "CREDBOARD_OPERATORS": ["ada", "grace"], "CREDBOARD_LOG_REQUESTS": True}
+    told = chart.environment(web({**TRIAL, "settings": given}))
+    assert {name: told[name] for name in given} == {
+        "CREDBOARD_API_RATE": "1000000",
+        "CREDBOARD_OPERATORS": "ada,grace",
+        "CREDBOARD_LOG_REQUESTS": "true",
+    }
+
+
+def test_a_setting_wins_over_what_the_chart_derives() -> None:
+    told = chart.environment(web({**TRIAL, "settings": {"CREDBOARD_LOG_FORMAT": "line"}}))
+    assert told["CREDBOARD_LOG_FORMAT"] == "line"
+
+
+def test_it_answers_under_the_host_of_every_way_in() -> None:
+    told = chart.environment(web(EVERYTHING))
+    assert told["CREDBOARD_ALLOWED_HOSTS"].split(",") == [
+        "credboard.example.com",
+        "a.b",
+        "credboard",
+        "credboard.ops.svc",
+        "localhost",
+        "127.0.0.1",
+    ]
+    assert told["CREDBOARD_HTTPS"] == "true"
+    assert told["CREDBOARD_URL"] == "https://credboard.example.com/credboard"
+
+
+def test_the_probes_ask_under_a_host_that_is_answered() -> None:
+    container = web(KUBEFLOW)
+    hosts = chart.environment(container)["CREDBOARD_ALLOWED_HOSTS"].split(",")
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        (header,) = container[probe]["httpGet"]["httpHeaders"]
+        assert header["value"] in hosts
+
+
+def test_prometheus_asks_under_a_host_that_is_answered_and_keeps_our_labels() -> None:
+    documents = chart.render(EVERYTHING)
+    monitor = chart.named(documents, "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    address = next(one["replacement"] for one in endpoint["relabelings"] if one.get("targetLabel") == "__address__")
+    hosts = chart.environment(web(EVERYTHING))["CREDBOARD_ALLOWED_HOSTS"].split(",")
+    assert address.rpartition(":")[0] in hosts
+    assert endpoint["honorLabels"] is True
+    assert endpoint["path"] == "/credboard/metrics"
+    service = chart.named(documents, "Service", "credboard")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert [port["name"] for port in service["spec"]["ports"]] == [endpoint["port"]]
+
+
+@pytest.mark.parametrize("name", ["trial", "external", "everything", "large"])
+def test_no_other_pod_is_taken_for_one_of_a_role(name: str) -> None:
+    documents = chart.render(MATRIX[name])
+    pods = {key: pod["metadata"]["labels"] for key, pod in chart.pod_templates(documents).items()}
+    selectors = {
+        one["metadata"]["name"]: one["spec"].get("selector", {}).get("matchLabels") or one["spec"].get("selector")
+        for one in chart.of_kind(documents, "Deployment", "StatefulSet", "Service", "PodDisruptionBudget")
+    }
+    for one, selector in selectors.items():
+        chosen = [key for key, labels in pods.items() if selector.items() <= labels.items()]
+        assert len(chosen) == 1, f"{one} chooses {chosen}"
+
+
+def test_only_who_speaks_to_the_api_server_has_a_token() -> None:
+    def tokens(values: Values) -> set[str]:
+        pods = chart.pod_templates(chart.render(values))
+        return {name for name, pod in pods.items() if pod["spec"]["automountServiceAccountToken"]}
+
+    assert tokens(TRIAL) == {"credboard-web", "credboard-worker"}
+    assert tokens({**TRIAL, "rbac": {"mode": "readOnly"}}) == {"credboard-worker"}
+
+
+def test_where_it_only_reads_pages_are_told_so() -> None:
+    assert chart.environment(web({**TRIAL, "rbac": {"mode": "readOnly"}}))["CREDBOARD_READ_ONLY"] == "true"
+    assert "CREDBOARD_READ_ONLY" not in chart.environment(web(TRIAL))
+
+
+def test_with_impersonation_writes_are_in_the_name_of_the_person() -> None:
+    assert chart.environment(web(MATRIX["impersonation"]))["CREDBOARD_WRITE_AS"] == "person"
+    assert "CREDBOARD_WRITE_AS" not in chart.environment(web(TRIAL))
+
+
+def test_beat_and_the_migration_reach_what_they_need_and_no_more() -> None:
+    policies = {one["metadata"]["name"]: one for one in chart.of_kind(chart.render(EXTERNAL), "NetworkPolicy")}
+    assert set(reaches(policies["credboard-migrate"])) == {53, 5432}
+    assert set(reaches(policies["credboard-beat"])) == {53, 5432, 6379}
+    assert set(reaches(policies["credboard-worker"])) == {53, 5432, 6379, 443, 6443, 25, 465, 587}
+    assert reaches(policies["credboard-web"]) == reaches(policies["credboard-worker"])
+    assert [policies[f"credboard-{role}"]["spec"]["ingress"] for role in ("worker", "beat", "migrate")] == [[], [], []]
+
+
+def test_with_one_of_the_stores_elsewhere_every_role_reaches_both() -> None:
+    policies = chart.of_kind(chart.render(MATRIX["bundled database, external broker"]), "NetworkPolicy")
+    for policy in policies:
+        if policy["metadata"]["name"].endswith(("-web", "-worker", "-beat")):
+            out = reaches(policy)
+            assert out[6379] == [], "the broker may be anywhere"
+            assert out[5432], "the database is in this release"
+
+
+def test_a_bundled_store_is_reached_by_its_release_and_by_keda_alone() -> None:
+    policies = {
+        one["metadata"]["name"]: one for one in chart.of_kind(chart.render(MATRIX["worker by queue"]), "NetworkPolicy")
+    }
+    (rule,) = policies["credboard-valkey"]["spec"]["ingress"]
+    assert [next(iter(peer)) for peer in rule["from"]] == ["podSelector", "namespaceSelector"]
+    (rule,) = policies["credboard-postgresql"]["spec"]["ingress"]
+    assert [next(iter(peer)) for peer in rule["from"]] == ["podSelector"]
+
+
+def test_the_test_pod_reaches_the_web_where_others_may_not() -> None:
+    documents = chart.render(EVERYTHING)
+    policy = chart.named(documents, "NetworkPolicy", "-web")
+    test = chart.named(documents, "Pod", "-test-ready")
+    peers = policy["spec"]["ingress"][0]["from"]
+    assert any(
+        peer.get("podSelector", {}).get("matchLabels", {}).items() <= test["metadata"]["labels"].items()
+        for peer in peers
+        if "podSelector" in peer
+    )
+
+
+def test_no_secret_is_in_the_text_of_a_pod() -> None:
+    documents = chart.render(EVERYTHING)
+    values = [value for one in chart.of_kind(documents, "Secret") for value in one["data"].values()]
+    rest = json.dumps([one for one in documents if one["kind"] != "Secret"])
+    assert len(values) == 5
+    for value in values:
+        assert value not in rest
+        assert base64.b64decode(value).decode() not in rest
+
+
+def test_the_broker_of_a_release_wants_a_password() -> None:
+    documents = chart.render()
+    broker = chart.named(documents, "Deployment", "-valkey")["spec"]["template"]["spec"]["containers"][0]
+    assert broker["args"][-2:] == ["--requirepass", "$(VALKEY_PASSWORD)"]
+    assert chart.environment(web(TRIAL))["REDIS_URL"] == "redis://:$(REDIS_PASSWORD)@credboard-valkey:6379/0"
+    order = [one["name"] for one in web(TRIAL)["env"]]
+    assert order.index("REDIS_PASSWORD") < order.index("REDIS_URL"), "or Kubernetes does not put it in"
+    assert order.index("DATABASE_PASSWORD") < order.index("DATABASE_URL")
+
+
+def test_a_large_cluster_gets_more_of_everything() -> None:
+    documents = chart.render(MATRIX["large"])
+    scalers = {one["metadata"]["name"]: one["spec"] for one in chart.of_kind(documents, "HorizontalPodAutoscaler")}
+    assert set(scalers) == {"credboard-web", "credboard-worker"}
+    assert all(spec["minReplicas"] >= 3 for spec in scalers.values())
+    assert LARGE in MATRIX["large"]
+
+
+def test_keda_is_told_of_the_queue_that_celery_uses() -> None:
+    trigger = chart.named(chart.render(MATRIX["worker by an external queue"]), "ScaledObject")["spec"]["triggers"][0]
+    assert trigger["metadata"]["listName"] == "celery"
+    assert trigger["metadata"]["address"] == "r.example.com:6380"
+    assert trigger["authenticationRef"] == {"name": "redis"}
+    bundled = chart.named(chart.render(MATRIX["worker by queue"]), "ScaledObject")["spec"]["triggers"][0]["metadata"]
+    assert bundled["address"] == "credboard-valkey.ops.svc:6379"
+    worker = chart.named(chart.render(MATRIX["worker by queue"]), "Deployment", "-worker")
+    variables = [one["name"] for one in worker["spec"]["template"]["spec"]["containers"][0]["env"]]
+    assert bundled["passwordFromEnv"] in variables
+
+
+def test_the_path_without_its_slash_leads_to_the_one_with_it() -> None:
+    redirect, route = chart.named(chart.render(KUBEFLOW), "VirtualService")["spec"]["http"]
+    assert redirect == {"match": [{"uri": {"exact": "/credboard"}}], "redirect": {"uri": "/credboard/"}}
+    assert route["match"] == [{"uri": {"prefix": "/credboard/"}}]
+
+
+# -- values that are refused -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"replicas": 2}, "replicas"),
+        ({"web": {"replica": 2}}, "replica"),
+        ({"web": {"replicas": "2"}}, "web/replicas"),
+        ({"web": {"replicas": -1}}, "web/replicas"),
+        ({"url": "credboard.example.com"}, "url"),
+        ({"url": "https://example.com/credboard"}, "url"),
+        ({"pathPrefix": "credboard"}, "pathPrefix"),
+        ({"pathPrefix": "/credboard/"}, "pathPrefix"),
+        ({"rbac": {"mode": "admin"}}, "rbac/mode"),
+        ({"rbac": {"mode": "namespaces"}}, "rbac/namespaces"),
+        ({"rbac": {"mode": "namespaces", "namespaces": "team-a"}}, "rbac/namespaces"),
+        ({"rbac": {"mode": "namespaces", "namespaces": ["*"]}}, "rbac/namespaces/0"),
+        ({"rbac": {"impersonation": {"enabled": True}}}, "rbac/impersonation/users"),
+        ({"rbac": {"impersonation": {"enabled": True, "users": ["system:admin"]}}}, "rbac/impersonation/users/0"),
+        (
+            {"rbac": {"impersonation": {"enabled": True, "users": ["a"], "groups": ["system:masters"]}}},
+            "rbac/impersonation/groups/0",
+        ),
+        ({"rbac": {"mode": "readOnly", "impersonation": {"enabled": True, "users": ["ada"]}}}, "rbac/mode"),
+        ({"settings": {"CREDBOARD_OPERATORS": None}}, "settings/CREDBOARD_OPERATORS"),
+        ({"settings": {"CREDBOARD-OPERATORS": "ada"}}, "settings"),
+        ({"settings": {"CREDBOARD_POLICY": {"a": "b"}}}, "settings/CREDBOARD_POLICY"),
+        ({"secretSettings": {"CREDBOARD_SMTP_PASSWORD": "hunter2"}}, "secretSettings/CREDBOARD_SMTP_PASSWORD"),
+        ({"secretSettings": {"CREDBOARD_SMTP_PASSWORD": {"name": "mail"}}}, "secretSettings/CREDBOARD_SMTP_PASSWORD"),
+        ({"image": {"digest": "sha256:abc"}}, "image/digest"),
+        ({"image": {"pullPolicy": "always"}}, "image/pullPolicy"),
+        ({"imagePullSecrets": [{"name": "regcred"}]}, "imagePullSecrets/0"),
+        ({"postgresql": {"size": "5 GB"}}, "postgresql/size"),
+        ({"web": {"resources": {"limits": {"memory": "lots"}}}}, "web/resources/limits/memory"),
+        ({"web": {"resources": {"limit": {}}}}, "web/resources"),
+        ({"web": {"podLabels": {"app.kubernetes.io/component": "x"}}}, "web/podLabels"),
+        ({"worker": {"autoscaling": {"by": "vpa"}}}, "worker/autoscaling/by"),
+        (
+            {"worker": {"autoscaling": {"keda": {"redisAddress": "redis://r:6379"}}}},
+            "worker/autoscaling/keda/redisAddress",
+        ),
+        ({"service": {"port": 0}}, "service/port"),
+        ({"networkPolicy": {"egressPorts": ["https"]}}, "networkPolicy/egressPorts/0"),
+        ({"ingress": {"hosts": []}}, "ingress/hosts"),
+        ({"gateway": {"enabled": True}}, "gateway/parentRefs"),
+        ({"istio": {"authorizationPolicy": {"principals": []}}}, "istio/authorizationPolicy/principals"),
+        ({"metrics": {"serviceMonitor": {"interval": "often"}}}, "metrics/serviceMonitor/interval"),
+        ({"podSecurityContext": {"runAsUser": 0}}, "podSecurityContext/runAsUser"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_path(values: Values, path: str) -> None:
+    said = chart.refusal({**TRIAL, **values})
+    assert "values don't meet the specifications of the schema" in said
+    assert path in said.replace("'", "").replace(".", "/"), said
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "database.existingSecret names the Secret"),
+        ({**TRIAL, "valkey": {"enabled": False}}, "redis.existingSecret names the Secret"),
+        ({**TRIAL, "settings": {"DATABASE_URL": "postgres://"}}, "DATABASE_URL is set by the chart: use database."),
+        ({**TRIAL, "settings": {"CREDBOARD_READ_ONLY": True}}, "use rbac.mode"),
+        (
+            {**TRIAL, "settings": {"CREDBOARD_X": "1"}, "secretSettings": {"CREDBOARD_X": {"name": "a", "key": "b"}}},
+            "CREDBOARD_X is both in settings and in secretSettings",
+        ),
+        (
+            {**EXTERNAL, "worker": {"autoscaling": {"enabled": True, "by": "keda"}}},
+            "worker.autoscaling.keda.redisAddress",
+        ),
+        ({**TRIAL, "metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.tokenSecret.name"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused_with_words(values: Values, words: str) -> None:
+    assert words in chart.refusal(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"rbac": {"impersonation": {"enabled": True}}}, "a right to be anybody is cluster-admin"),
+        ({"rbac": {"impersonation": {"enabled": True, "users": ["system:admin"]}}}, "must not name"),
+        ({"rbac": {"mode": "readOnly", "impersonation": {"enabled": True, "users": ["ada"]}}}, "makes no sense"),
+        ({"rbac": {"mode": "namespaces"}}, "list them in rbac.namespaces"),
+        ({"gateway": {"enabled": True}}, "gateway.parentRefs names the Gateway"),
+        (
+            {"istio": {"enabled": True, "authorizationPolicy": {"enabled": True, "principals": []}}},
+            "Istio lets everybody through",
+        ),
+    ],
+)
+def test_what_would_give_too_much_is_refused_also_where_the_schema_is_skipped(values: Values, words: str) -> None:
+    done = chart.run("template", "credboard", CHART, "--skip-schema-validation", values={**TRIAL, **values})
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+def test_the_schema_knows_every_value_and_no_other() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+
+    def compare(part: Json, values: Json, path: str) -> None:
+        if "$ref" in part:
+            part = schema["definitions"][part["$ref"].rpartition("/")[2]]
+        if (
+            part.get("additionalProperties") is False
+            and "patternProperties" not in part
+            and not path.endswith("resources")
+        ):
+            known = set(part["properties"]) - ({"global"} if not path else set())
+            assert known == set(values), f"at {path or 'the root'}"
+            for name, value in values.items():
+                compare(part["properties"][name], value, f"{path}.{name}".strip("."))
+
+    compare(schema, yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")), "")
+
+
+# -- what is generated or written by hand ------------------------------------------------------------------------------
+
+
+def test_the_readme_is_what_values_yaml_says() -> None:
+    written = (CHART / "README.md").read_text(encoding="utf-8")
+    assert written == readme((CHART / "values.yaml").read_text(encoding="utf-8")), (
+        "run `python -m tests.shipping.chart_readme` and commit it"
+    )
+
+
+def test_rules_and_dashboard_ask_only_for_metrics_that_are_served() -> None:
+    known = known_metrics()
+    rules = (CHART / "rules.yaml").read_text(encoding="utf-8")
+    panels = json.loads((CHART / "dashboards" / "credboard.json").read_text(encoding="utf-8"))["panels"]
+    asked = [target["expr"] for panel in panels for target in panel["targets"]]
+    asked += [rule["expr"] for group in yaml.safe_load(rules)["groups"] for rule in group["rules"]]
+    for expression in asked:
+        names = set(OUR_METRIC.findall(expression))
+        assert names, expression
+        assert names <= known, expression
+
+
+def test_the_rules_are_those_of_the_page_about_metrics() -> None:
+    text = METRICS_PAGE.read_text(encoding="utf-8")
+    page = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("groups:"))
+    assert yaml.safe_load((CHART / "rules.yaml").read_text(encoding="utf-8")) == yaml.safe_load(page)
+
+
+def test_rules_and_dashboard_reach_the_objects_unchanged() -> None:
+    documents = chart.render(EVERYTHING)
+    assert chart.named(documents, "PrometheusRule")["spec"] == yaml.safe_load((CHART / "rules.yaml").read_text())
+    held = chart.named(documents, "ConfigMap", "-dashboard")["data"]["credboard.json"]
+    assert json.loads(held) == json.loads((CHART / "dashboards" / "credboard.json").read_text())
+
+
+def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in json.loads((CHART / "dashboards" / "credboard.json").read_text())["panels"]:
+        at = panel["gridPos"]
+        for x in range(at["x"], at["x"] + at["w"]):
+            for y in range(at["y"], at["y"] + at["h"]):
+                assert x < 24
+                assert taken.setdefault((x, y), panel["title"]) == panel["title"]
