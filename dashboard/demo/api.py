@@ -9,7 +9,15 @@ from typing import Any, Final
 
 from dashboard.demo import wire
 from dashboard.demo.admission import admit_pod, fresh_metadata, timestamp
-from dashboard.demo.parameters import BODIES, check_accept, decoded, is_dry_run, page_not_found, selection
+from dashboard.demo.parameters import (
+    BODIES,
+    check_accept,
+    decoded,
+    is_dry_run,
+    page_not_found,
+    selection,
+    wants_metadata_only,
+)
 from dashboard.demo.patch import json_patch, merge_patch, strategic_merge_patch
 from dashboard.demo.rbac import Attributes, Authorizer, User
 from dashboard.demo.resources import (
@@ -155,7 +163,7 @@ class Api:
         if target.subresource and verb not in {"get", "update", "patch"}:
             raise ApiError.method_not_allowed()
         if verb == "watch":
-            return WatchCall(target, request.query)
+            return WatchCall(target, request.query, wants_metadata_only(request))
         if verb == "list":
             return self._list(request, resource, target)
         namespace = target.namespace if resource.namespaced else ""

@@ -23,6 +23,11 @@ def check_accept(request: Request) -> None:
         raise ApiError(406, "NotAcceptable", message, {})
 
 
+def wants_metadata_only(request: Request) -> bool:
+    """Whether only the metadata of objects is to be sent (API concepts, "Metadata-only fetches")."""
+    return "as=PartialObjectMetadata;" in request.headers.get("accept", "")
+
+
 def page_not_found() -> Answer:
     return Answer(404, b"404 page not found\n", content_type="text/plain; charset=utf-8")
 

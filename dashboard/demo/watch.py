@@ -66,7 +66,7 @@ async def _lines(
                 present = [document for document in store.all(resource) if matches(document)]
             if query.get("sendInitialEvents") != "false":
                 for document in present:
-                    yield _line("ADDED", document)
+                    yield _line("ADDED", _metadata_of(document) if call.metadata_only else document)
             if query.get("sendInitialEvents") == "true" and bookmarks:
                 yield _bookmark(resource, revision, {"k8s.io/initial-events-end": "true"})
         while not closing.is_set() and (left := ends_at - loop.time()) > 0:
@@ -78,9 +78,9 @@ async def _lines(
                 return
             for change in changes:
                 revision = change.revision
-                line = _event(change, matches)
-                if line is not None:
-                    yield line
+                event = _event(change, matches)
+                if event is not None:
+                    yield _line(event[0], _metadata_of(event[1]) if call.metadata_only else event[1])
             waiting = [asyncio.ensure_future(changed.wait()), asyncio.ensure_future(closing.wait())]
             try:
                 await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -93,15 +93,19 @@ async def _lines(
         stop()
 
 
-def _event(change: Change, matches: Callable[[Json | None], bool]) -> bytes | None:
+def _event(change: Change, matches: Callable[[Json | None], bool]) -> tuple[str, Json] | None:
     """A change seen through a selector: an object that starts to match is ADDED, one that no longer does is DELETED."""
     was, now = matches(change.before), matches(change.after)
     if now and change.after is not None:
-        return _line("MODIFIED" if was else "ADDED", change.after)
+        return "MODIFIED" if was else "ADDED", change.after
     if was and change.before is not None:
         revision = {"metadata": change.before["metadata"] | {"resourceVersion": str(change.revision)}}
-        return _line("DELETED", change.before | revision)
+        return "DELETED", change.before | revision
     return None
+
+
+def _metadata_of(document: Json) -> Json:
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": document["metadata"]}
 
 
 def _bookmark(resource: Resource, revision: int, annotations: dict[str, str]) -> bytes:

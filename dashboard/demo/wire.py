@@ -61,6 +61,7 @@ class WatchCall:
 
     target: Target
     query: Mapping[str, str]
+    metadata_only: bool = False
 
 
 def answer_json(document: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
