@@ -226,10 +226,13 @@ class ClusterForm(forms.Form):
         with transaction.atomic():
             cluster.save(force_insert=is_new, update_fields=None if is_new else saved)
             self._save_access(trial)
-            changed = sorted(set(self.changed_data) - {"anyway", "draft", "unverified", "upload", "file", "source"})
-            changed += ["kubeconfig"] if self.cleaned_data["source"] != KEEP and "kubeconfig" not in changed else []
-            note(cluster, "add-cluster" if is_new else "change-cluster", self.user, changed=changed)
+            note(cluster, "add-cluster" if is_new else "change-cluster", self.user, changed=self._changed())
         return cluster
+
+    def _changed(self) -> list[str]:
+        """What of the cluster is another, in the words of its fields."""
+        changed = set(self.changed_data) & {"scan_interval", "include", "exclude", "label_selector"}
+        return sorted(changed | (set() if self.cleaned_data["source"] == KEEP else {"kubeconfig"}))
 
     @sensitive_variables()
     def _save_access(self, trial: Trial) -> None:
