@@ -22,7 +22,7 @@ from tests.browser.product import OPERATOR, ROOT, USER_HEADER, Product
 DOCS = ROOT / "docs" / "images"
 CONTACT = ROOT / "screenshots"
 STORY = ("kubeflow-user-example-com", GITLAB)
-LARGEST = 250_000  # bytes of a picture in the documentation
+LARGEST = 200_000  # bytes of a picture in the documentation
 
 #: A desktop's system font is Inter or looks like it; a server without a desktop has none.
 _FONTS = """<?xml version="1.0"?>
@@ -97,6 +97,11 @@ PLACES: dict[str, Callable[[Page], None]] = {
     "cell-well": _at(cell_url("team-search", HARBOR)),
     "namespace": _at(namespace_url(STORY[0])),
     "namespace-unreadable": _at(namespace_url("restricted")),
+    "findings": _at("/findings/"),
+    "expiry": _at("/expiry/"),
+    "mail": _at("/reports/preview/html/"),
+    "alerts": _at("/settings/alerts/"),
+    "api-keys": _at("/settings/api-keys/"),
     "audit": _at("/audit/"),
     "error": _at("/nothing/here/"),
 }
@@ -104,9 +109,14 @@ DOCUMENTED = [
     ("matrix", "matrix", "light", 1440, 900),
     ("matrix-dark", "matrix", "dark", 1440, 900),
     ("drawer", "drawer", "light", 1440, 900),
-    ("create", "create", "light", 1440, 900),
+    ("create", "create", "light", 1440, 1000),
+    ("findings", "findings", "light", 1280, 800),
+    ("expiry", "expiry", "light", 1280, 800),
+    ("mail", "mail", "light", 700, 1000),
     ("narrow", "matrix", "light", 390, 844),
 ]
+#: Pictures of the drawer alone: what is beside it is in others.
+DRAWERS = frozenset({"drawer", "create"})
 
 
 def main() -> None:
@@ -137,14 +147,14 @@ def main() -> None:
         for name, place, scheme, width, height in DOCUMENTED:
             page = visit(OPERATOR, scheme, width, height)
             PLACES[place](page)
-            _write(DOCS / f"{name}.png", page.screenshot())
+            _write(DOCS / f"{name}.png", drawer(page).screenshot() if name in DRAWERS else page.screenshot())
             page.context.close()
         for scheme in ("light", "dark"):
             for width, height in ((1440, 900), (390, 844)):
                 page = visit(OPERATOR, scheme, width, height)
                 for name, go in PLACES.items():
                     go(page)
-                    is_long = name.startswith(("namespace", "cell", "create-refused"))
+                    is_long = name.startswith(("namespace", "cell", "create-refused", "findings", "mail"))
                     page.screenshot(path=CONTACT / f"{name}-{width}-{scheme}.png", full_page=is_long)
                 page.context.close()
                 for name, user, path in (
