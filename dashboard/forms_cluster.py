@@ -23,6 +23,15 @@ from scanner.pasted_kubeconfig import LARGEST, BadKubeconfig, ManyContexts, Take
 from scanner.scan.choosing import LONGEST, SHORTEST, Trial, problems_of, try_cluster
 
 MOST_FILES: Final = 200
+#: How somebody gets a token that may read, and do nothing else.
+LEAST_RIGHTS: Final = (
+    "kubectl create namespace credboard",
+    "kubectl create serviceaccount reader --namespace credboard",
+    "kubectl apply -f docs/rbac/cluster-reader.yaml",
+    "kubectl create clusterrolebinding credboard-reader --clusterrole credboard-reader "
+    "--serviceaccount credboard:reader",
+    "kubectl create token reader --namespace credboard --duration 8760h",
+)
 KEEP, PASTE, FILE, HERE = "keep", "paste", "file", "here"
 
 
@@ -129,8 +138,8 @@ class ClusterForm(forms.Form):
         return seal(self._pasted, user=self.user) if self._pasted else ""
 
     @property
-    def source_now(self) -> str:
-        return str(self["source"].value())
+    def least_rights(self) -> tuple[str, ...]:
+        return LEAST_RIGHTS
 
     @sensitive_variables()
     def clean(self) -> dict[str, Any]:
