@@ -72,6 +72,7 @@ HEADLINES: Final[Mapping[str, str]] = {
 HEADLINES_OF_CHECKS: Final[Mapping[str, str]] = {
     "CE03": "Certificate and key do not belong together",
     "CE04": "The chain lacks an intermediate certificate",
+    "CE05": "Not valid yet",
     "TK05": "The session token is missing",
 }
 

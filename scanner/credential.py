@@ -61,8 +61,8 @@ class ParsedCredential:
     Secret it stands (an auths key, a data key). `expires_at` is aware UTC; None means that no expiry is known, unless
     `never_expires` says that the credential itself promises to have none. `fingerprint` is a keyed hash: equal values
     have equal fingerprints within one installation, and nothing can be computed back from it. `issued_at` is known of
-    some tokens only; with it a token of hours can be told from one of years. `flaw` says in words what is odd about
-    a credential that could be read.
+    some tokens only; with it a token of hours can be told from one of years. Before `starts_at` it is refused. `flaw`
+    says in words what is odd about a credential that could be read.
 
     `identity` is what `scanner.password.identify` takes it for ("harbor_robot", "k8s_bound_sa_token"), "" where that
     is not asked. `intended_end` is when a token was meant to be replaced although it is accepted for longer
@@ -76,6 +76,7 @@ class ParsedCredential:
     expires_at: datetime | None = None
     expiry_source: ExpirySource = ""
     issued_at: datetime | None = None
+    starts_at: datetime | None = None
     never_expires: bool = False
     fingerprint: str = ""
     flaw: str = ""

@@ -34,15 +34,16 @@ MILLISECONDS: Final = (
 class Token:
     """What a JWT claims. `expires_at` None with an empty `flaw`: it claims to have no end (RFC 7519, 4.1.4).
 
-    `flaw` says why a claimed expiry was not taken. `issued_at` is iat, else nbf. `is_bound` and `is_legacy` tell the
-    two kinds of Kubernetes ServiceAccount tokens; `intended_end` is the `warnafter` of a bound one, which the API
-    server goes on to accept for a year for the sake of clients that do not read it again.
+    `flaw` says why a claimed expiry was not taken. `issued_at` is iat, else nbf; `starts_at` is nbf. `is_bound` and
+    `is_legacy` tell the two kinds of Kubernetes ServiceAccount tokens; `intended_end` is the `warnafter` of a bound
+    one, which the API server goes on to accept for a year for the sake of clients that do not read it again.
     """
 
     audience: str = ""
     issuer: str = ""
     expires_at: datetime | None = None
     issued_at: datetime | None = None
+    starts_at: datetime | None = None
     flaw: str = ""
     is_bound: bool = False
     is_legacy: bool = False
@@ -93,7 +94,7 @@ def read_token(value: bytes) -> Token | None:
         claims = _claims.decode(_base64url(parts[1]))
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
-    expires_at = _numeric_date(claims.exp)
+    expires_at, starts_at = _numeric_date(claims.exp), _numeric_date(claims.nbf)
     flaw = ""
     if claims.exp is not None and expires_at is None:
         is_number = isinstance(claims.exp, int | float) and not isinstance(claims.exp, bool)
@@ -104,7 +105,8 @@ def read_token(value: bytes) -> Token | None:
         audience=audience if isinstance(audience, str) else "",
         issuer=claims.iss if isinstance(claims.iss, str) else "",
         expires_at=expires_at,
-        issued_at=_numeric_date(claims.iat) or _numeric_date(claims.nbf),
+        issued_at=_numeric_date(claims.iat) or starts_at,
+        starts_at=starts_at,
         flaw=flaw,
         is_bound=kubernetes is not None,
         is_legacy=claims.iss == LEGACY_ISSUER,
@@ -114,6 +116,7 @@ def read_token(value: bytes) -> Token | None:
 
 def read_ecr_password(value: str) -> datetime | None:
     """When an ECR login password ends (an undocumented form: base64 of JSON with `expiration`), else None."""
+    value = value.strip()
     if len(value) > MAX_TOKEN_BYTES or not value.startswith("ey"):
         return None
     try:

@@ -17,6 +17,10 @@ _BY_START: Final[Mapping[bytes, frozenset[Form]]] = {
     b"ey": frozenset({"token"}),
     b"ew": frozenset({"token"}),
     b"--": frozenset({"pem", "kubeconfig"}),
+    # what OpenSSL writes before a certificate: "Bag Attributes", "Certificate:", "subject="
+    b"Ba": frozenset({"pem"}),
+    b"Ce": frozenset({"pem"}),
+    b"su": frozenset({"pem"}),
     b"\xfe\xed": frozenset({"keystore"}),
     b"\xce\xce": frozenset({"keystore"}),
     # a DER sequence with a length of one, two or three bytes
@@ -36,7 +40,7 @@ _BY_START: Final[Mapping[bytes, frozenset[Form]]] = {
 }
 _BY_FIRST: Final[Mapping[int, frozenset[Form]]] = {
     ord("{"): frozenset({"json", "kubeconfig"}),
-    ord("#"): frozenset({"kubeconfig"}),
+    ord("#"): frozenset({"kubeconfig", "pem"}),
     ord('"'): frozenset({"kubeconfig"}),
 }
 #: Keys beside which External Secrets' generators write when the credential ends.

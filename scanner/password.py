@@ -15,8 +15,11 @@ Never = Literal["never"]
 NEVER: Final[Never] = "never"
 
 AZURE_USER: Final = "00000000-0000-0000-0000-000000000000"
+#: As the kubelet's own plugin knows them (`ecr-credential-provider`), and with a * for account or region, as in a key.
 ECR_HOST: Final = re.compile(
-    r"(\d{12}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?|public\.ecr\.aws)(:\d+)?", re.ASCII
+    r"((\d{12}|\*)\.dkr[.-]ecr(-fips)?\.([a-z0-9-]+|\*)\.(amazonaws\.com(\.cn)?|on\.(aws|amazonwebservices\.com\.cn)"
+    r"|sc2s\.sgov\.gov|c2s\.ic\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)|public\.ecr\.aws)(:\d+)?",
+    re.ASCII,
 )
 _AZURE_HOST: Final = re.compile(r"[a-z0-9-]+\.azurecr\.(io|cn|us)(:\d+)?", re.ASCII)
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)

@@ -72,10 +72,19 @@ def read_pem(value: bytes, *, at_most: int = MAX_CERTIFICATES) -> tuple[Certific
     if blocks > at_most:
         raise BadCertificates(f"holds {blocks} certificates, more than any chain has")
     found: list[Certificate] = []
-    for number, block in enumerate(value.split(_BEGIN)[1:], start=1):
-        certificate = _read_body(block[: block.index(_END)]) if _END in block else None
+    before, *rest = value.split(_BEGIN)
+    for number, block in enumerate(rest, start=1):
+        body, end, after = block.partition(_END)
+        certificate = _read_body(body) if end else None
         if certificate is None:
             raise BadCertificates(f"cannot be read: certificate {number} of {blocks} in it is broken")
+        # Go and OpenSSL find the two lines at the beginning of a line only. Files that were joined without a line break
+        # between them lack that.
+        if ((before or number > 1) and before[-1:] != b"\n") or body[-1:] != b"\n" or after.partition(b"\n")[0].strip():
+            raise BadCertificates(
+                f"cannot be read: certificate {number} of {blocks} in it does not begin and end on lines of its own"
+            )
+        before = after
         found.append(certificate)
     return tuple(found)
 
@@ -141,6 +150,11 @@ def _extensions(certificate: x509.Certificate) -> tuple[bool, bool]:
         elif isinstance(value, x509.CertificatePolicies):
             is_public = is_public or any(one.policy_identifier.dotted_string in _PUBLIC_POLICIES for one in value)
     return is_authority, is_public
+
+
+def starts_at(chain: Sequence[Certificate]) -> datetime:
+    """When all of a chain are valid at last: until then clients refuse it."""
+    return max(one.not_before for one in chain)
 
 
 def first_to_end(chain: Sequence[Certificate]) -> Certificate:

@@ -19,6 +19,9 @@ def read(secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredent
     data = secret.data or {}
     text = data.get("expiration", b"")[:100].decode("utf-8", "replace")
     try:
+        # Where only a date stands, the API server takes the token as expired (`bootstrap/token/util.HasExpired`).
+        if text and "T" not in text:
+            raise Unparsable("")
         expires_at = declared_expiry({DECLARED_EXPIRY: text}) if text else None
     except Unparsable:
         raise Unparsable("its expiration is no time such as 2030-01-31T12:00:00Z", credential=COLUMN) from None

@@ -171,12 +171,26 @@ def _credential(entry: Entry, key: str, fingerprint: Fingerprint) -> ParsedCrede
         expires_at=expires_at,
         expiry_source=source,
         issued_at=issued_at,
+        starts_at=token.starts_at if token else None,
         never_expires=token is not None and token.expires_at is None and not token.flaw,
         fingerprint=fingerprint(entry.username, entry.password),
         flaw=flaw,
         identity="" if identity == "opaque" else identity,
         intended_end=token.intended_end if token else None,
     )
+
+
+def _flaw_of_key(entry: Entry) -> str:
+    """Google's registries want the key file under one user name as it is, under the other in base64."""
+    is_json = entry.password.lstrip().startswith("{")
+    if entry.username == "_json_key" and not is_json:
+        # base64 of "{" and a quote, a space or a line break
+        if entry.password.lstrip().startswith(("ey", "ew")):
+            return "the key is base64 although the user name is _json_key; _json_key_base64 is the one for that"
+        return "the user name is _json_key, and the password is not the JSON of a key file"
+    if entry.username == "_json_key_base64" and is_json:
+        return "the key is not base64 although the user name is _json_key_base64; _json_key is the one for that"
+    return ""
 
 
 def _flaw(entry: Entry, registry: str, identity: str) -> str:
@@ -189,8 +203,14 @@ def _flaw(entry: Entry, registry: str, identity: str) -> str:
         if entry.ignored_fields:
             return f"it holds no password, only {', '.join(entry.ignored_fields)}, which the kubelet does not read"
         return "it holds no password, so the node pulls anonymously"
-    if entry.username == "_json_key" and entry.password.startswith("ey"):
-        return "the key is base64 although the user name is _json_key; _json_key_base64 is the one for that"
+    if words := _flaw_of_key(entry):
+        return words
+    if entry.username != entry.username.strip():
+        return "the user name has white space around it, which is sent to the registry with it"
+    if entry.password != entry.password.rstrip("\r\n") and identity != "gcp_sa_key":
+        return "the password ends with a line break, which is sent to the registry with it"
+    if identity == "github_fine_grained_pat" and registry == "ghcr.io":
+        return "it is a fine-grained token, and ghcr.io takes classic ones only"
     if entry.username == "robot" and registry != "docker.io":
         return "the user name is just robot: a shell may have eaten the part after the $ of a Harbor robot account"
     if identity == "suspect_harbor_robot_shell_eaten":

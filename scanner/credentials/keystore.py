@@ -12,7 +12,7 @@ from scanner.credentials.tls import COLUMN, TYPE
 from scanner.form import MAX_KEYS
 from scanner.jks import MAGIC, Keystore, read_jks
 from scanner.memory import Memory
-from scanner.pem import BadCertificates, first_to_end, last_to_end
+from scanner.pem import BadCertificates, first_to_end, last_to_end, starts_at
 from scanner.pkcs12 import MAX_PASSWORDS, read_pkcs12
 
 #: Keystores of one Secret that are opened.
@@ -47,6 +47,7 @@ def read(secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredent
             expires_at=last.expires_at if last else None,
             expiry_source=kind if last else "",
             issued_at=last.not_before if last else None,
+            starts_at=starts_at(own) if own else None,
             fingerprint=fingerprint(value),
         )
     if broken:

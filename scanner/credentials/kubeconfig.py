@@ -16,7 +16,7 @@ from scanner.expiry import read_token
 from scanner.form import MAX_KEYS
 from scanner.memory import Memory
 from scanner.password import identify
-from scanner.pem import MAX_AUTHORITIES, BadCertificates, first_to_end, last_to_end, read_pem
+from scanner.pem import MAX_AUTHORITIES, BadCertificates, first_to_end, last_to_end, read_pem, starts_at
 from scanner.small_yaml import TooMuch, read_yaml
 
 FAMILY: Final = "kubeconfig"
@@ -31,6 +31,7 @@ class _Part:
     where: str
     expires_at: datetime | None = None
     issued_at: datetime | None = None
+    starts_at: datetime | None = None
     never_expires: bool = False
     flaw: str = ""
     identity: str = ""
@@ -67,6 +68,7 @@ def read(secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredent
                 expires_at=part.expires_at,
                 expiry_source="kubeconfig" if part.expires_at else "",
                 issued_at=part.issued_at,
+                starts_at=part.starts_at,
                 never_expires=part.never_expires,
                 fingerprint=fingerprint(value, part.where),
                 flaw=part.flaw,
@@ -104,10 +106,17 @@ def _certificate(user: Mapping[str, Any]) -> _Part | None:
     if not (data := _text(user, where)):
         return None
     try:
-        first = first_to_end(read_pem(_decoded(data)))
+        chain = read_pem(_decoded(data))
     except BadCertificates:
         return _Part(where=where, flaw=f"its {where} is no certificate")
-    return _Part(where=where, expires_at=first.expires_at, issued_at=first.not_before, identity="client_certificate")
+    first = first_to_end(chain)
+    return _Part(
+        where=where,
+        expires_at=first.expires_at,
+        issued_at=first.not_before,
+        starts_at=starts_at(chain),
+        identity="client_certificate",
+    )
 
 
 def _token(user: Mapping[str, Any]) -> _Part | None:
@@ -120,6 +129,7 @@ def _token(user: Mapping[str, Any]) -> _Part | None:
         where="token",
         expires_at=token.expires_at,
         issued_at=token.issued_at,
+        starts_at=token.starts_at,
         never_expires=token.expires_at is None and not token.flaw,
         flaw=token.flaw,
         identity=identify(value).kind,

@@ -23,6 +23,7 @@ def read(secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredent
                 expires_at=token.expires_at,
                 expiry_source="jwt" if token.expires_at else "",
                 issued_at=token.issued_at,
+                starts_at=token.starts_at,
                 never_expires=token.expires_at is None and not token.flaw,
                 fingerprint=fingerprint(value.strip()),
                 flaw=token.flaw,

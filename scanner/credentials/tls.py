@@ -18,6 +18,7 @@ from scanner.pem import (
     last_to_end,
     public_half,
     read_pem,
+    starts_at,
 )
 
 COLUMN: Final = "tls"
@@ -68,6 +69,7 @@ def read(secret: raw.Secret, fingerprint: Fingerprint) -> Iterator[ParsedCredent
         expires_at=first.expires_at,
         expiry_source="x509",
         issued_at=first.not_before,
+        starts_at=starts_at(chain),
         fingerprint=fingerprint(data["tls.crt"]),
         fault=fault,
         flaw=flaw,

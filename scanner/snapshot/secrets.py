@@ -27,6 +27,8 @@ from scanner.misfit import Misfit, find_misfit
 from scanner.renewal import completed, written_at
 from scanner.snapshot.picture import PULL_SECRET_TYPES, PullEntry, Secret, Unread
 
+OPAQUE: Final = "Opaque"
+
 
 @cache
 def _kinds_of(secret_type: str, forms: frozenset[Form]) -> tuple[CredentialKind, ...]:
@@ -70,8 +72,9 @@ def _credentials(
     """`entries` are those of a pull Secret, which are not to be read twice."""
     credentials: list[ParsedCredential] = []
     unparsable: list[Unread] = []
-    # A type that is made up for one Secret must not fill the cache of kinds.
-    for kind in _kinds_of(secret.type if secret.type in _KNOWN_TYPES else "", forms_of(secret.data)):
+    # To the API server a type of somebody's own is as good as Opaque, so it may hold the same. The types of strangers
+    # must not fill the cache of kinds.
+    for kind in _kinds_of(secret.type if secret.type in _KNOWN_TYPES else OPAQUE, forms_of(secret.data)):
         try:
             if kind.read is docker_registry.read:
                 credentials += docker_registry.read_entries(entries, secret, fingerprint)

@@ -278,6 +278,7 @@ def test_an_open_drawer_follows_when_the_namespace_was_scanned(ada: Client, name
     [
         ("CE03", "Certificate and key do not belong together"),
         ("CE04", "The chain lacks an intermediate certificate"),
+        ("CE05", "Not valid yet"),
         ("TK05", "The session token is missing"),
         ("PS02", "The Secret cannot be read"),
     ],

@@ -234,3 +234,13 @@ def test_an_entry_without_a_password_lets_nobody_in() -> None:
     snapshot = build_snapshot(namespace_objects(objects), fingerprint=Fingerprint(b"key"))
 
     assert len(snapshot.fingerprints()) == 1
+
+
+@pytest.mark.parametrize("secret_type", ["example.com/api-login", "kubernetes.io/basic-auth", "istio.io/key-and-cert"])
+def test_a_type_of_ones_own_holds_what_an_opaque_secret_may(secret_type: str) -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3NTcxNDcyOTl9.c2ln"
+    secret = snapshot(
+        {"kind": "Secret", "metadata": {"name": "a"}, "type": secret_type, "stringData": {"password": token}}
+    ).secrets["a"]
+
+    assert [one.expires_at for one in secret.credentials] == [datetime(2025, 9, 6, 8, 28, 19, tzinfo=UTC)]
