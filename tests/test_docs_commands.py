@@ -40,6 +40,9 @@ TELLS_BY_STATUS: Final = {"scan": {0, 1}, "explain": {0, 1}}
 TEAM: Final = "team-vision"
 RUN_BY_US: Final = {"kubectl", ".venv/bin/python", "helm"}
 
+# A page is a dozen programs that start one after the other, on an API server of its own.
+pytestmark = pytest.mark.timeout(600)
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -70,7 +73,7 @@ def program(name: str) -> Path:
 @pytest.fixture(scope="module", name="machine", params=PAGES)
 def _machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Machine]]:
     """The page, and a new machine to follow it on: with an API server of its own, since pages name what they make."""
-    tools = [str(program(name).parent) for name in ("kubectl", "helm", "kube-apiserver")]
+    tools = [str(program(name).parent) for name in ("kubectl", "helm", "kube-apiserver", "etcd")]
     folder = tmp_path_factory.mktemp("checkout")
     for path in ROOT.iterdir():
         if path.name not in (".venv", ".git", "data", "site", "staticfiles"):

@@ -15,6 +15,9 @@ from tests.docs_blocks import ROOT, blocks
 
 PAGE = "CONTRIBUTING.md"
 
+# It starts pytest in the copy.
+pytestmark = pytest.mark.timeout(400)
+
 
 def example() -> dict[str, str]:
     """Paths and texts of the two files."""

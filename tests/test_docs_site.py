@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from django.core.management import get_commands, load_command_class
 
 from dashboard import env
 from scanner.check import all_checks
-from tests.docs_blocks import ROOT
+from scanner.policy_file import read_policy
+from tests.docs_blocks import ROOT, blocks
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
@@ -113,6 +115,28 @@ def test_what_pages_name_is_there(page: str) -> None:
     for path in re.findall(r"`((?:tests|scanner|dashboard|helm|docs|docker)/[\w./-]+)`", text):
         is_example = "hy99" in path.lower()
         assert is_example or (ROOT / path).exists(), f"{page} names {path}, which is not there"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *(f"../{name}" for name in OUTSIDE)])
+def test_commands_that_pages_name_are_there_with_these_arguments(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+
+    for name, arguments in re.findall(r"manage\.py ([a-z][\w-]*)((?: --[a-z][a-z-]*)*)", text):
+        known = get_commands()
+        assert name in known, f"{page} names manage.py {name}"
+        application = known[name]
+        assert isinstance(application, str)
+        parser = load_command_class(application, name).create_parser("manage.py", name)
+        options = {option for action in parser._actions for option in action.option_strings}
+        assert set(arguments.split()) <= options, f"{page} names manage.py {name}{arguments}"
+
+
+def test_examples_of_the_policy_file_can_be_read() -> None:
+    examples = [block for page in ("docs/policy.md", "docs/guides/operators.md") for block in blocks(page)]
+
+    texts = [block.text for block in examples if block.language == "yaml"]
+    assert len(texts) >= 2
+    assert all(read_policy(text, name="example").requirements for text in texts)
 
 
 KNOWN_SETTINGS = {one.name for one in env.declared()}
