@@ -10,14 +10,19 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
-from dashboard.doctor import broker, clusters, database, machine, post
+from dashboard.doctor import broker, clusters, database, machine, post, stored
 from dashboard.doctor.advice import Advice, Level
 
 __all__ = ["Advice", "Level", "examine"]
 
 #: What is looked at without the database, and what is not asked while that is down.
 _ALONE: Final[tuple[Callable[[datetime], Iterator[Advice]], ...]] = (machine.look, database.look)
-_WITH_DATABASE: Final[tuple[Callable[[datetime], Iterator[Advice]], ...]] = (broker.look, clusters.look, post.look)
+_WITH_DATABASE: Final[tuple[Callable[[datetime], Iterator[Advice]], ...]] = (
+    stored.look,
+    broker.look,
+    clusters.look,
+    post.look,
+)
 
 
 def examine(*, now: datetime) -> Iterator[Advice]:
