@@ -1,0 +1,109 @@
+"""What the chart's Pods run, run: the migration, the web with its probes, the script of `helm test`, as processes.
+
+Each gets the arguments and the plain variables that the chart renders for it, but for those that name other machines.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+
+import pytest
+
+from tests.rig.process import ServerProcess, free_port
+from tests.shipping import chart
+from tests.shipping.chart import KUBEFLOW, TRIAL, Json, Values
+from tests.shipping.conftest import Container
+
+#: What stands for another machine in the variables of the chart.
+ELSEWHERE = {"DATABASE_URL", "REDIS_URL"}
+
+
+def in_pod(container: Container, rendered: Json) -> None:
+    """Give the container what the chart gives that one."""
+    told = {name: value for name, value in chart.environment(rendered).items() if name not in ELSEWHERE}
+    container.environment = {**container.environment, **told}
+
+
+def answer(url: str, headers: Mapping[str, str]) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers)), timeout=20) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def probe(rendered: Json, name: str, port: int) -> int:
+    """What the kubelet gets: it asks the address of the Pod, with the headers of the probe."""
+    asked = rendered[name]["httpGet"]
+    headers = {one["name"]: one["value"] for one in asked.get("httpHeaders", ())}
+    return answer(f"http://127.0.0.1:{port}{asked['path']}", headers)
+
+
+def helm_test(container: Container, pod: Json, base: str) -> subprocess.CompletedProcess[str]:
+    (one,) = pod["spec"]["containers"]
+    python = str(container.image / "venv" / "bin" / "python")
+    command = [python, *one["command"][1:], *one["args"]]
+    environment = {"PATH": "/usr/bin:/bin", "BASE": base}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+
+
+@pytest.mark.parametrize("values", [TRIAL, KUBEFLOW], ids=["trial", "kubeflow"])
+def test_the_web_of_the_chart_passes_its_probes_and_helm_test(container: Container, values: Values) -> None:
+    documents = chart.render(values)
+    rendered = chart.named(documents, "Deployment", "-web")["spec"]["template"]["spec"]["containers"][0]
+    pod = chart.named(documents, "Pod", "-test-ready")
+    in_pod(container, rendered)
+    migrate = next(
+        one
+        for template in chart.pod_templates(documents).values()
+        for one in (*template["spec"].get("initContainers", ()), *template["spec"]["containers"])
+        if one["name"] == "migrate"
+    )
+    port = free_port()
+    base = f"http://127.0.0.1:{port}{values.get('pathPrefix', '')}"
+
+    refused = helm_test(container, pod, base)
+    assert refused.returncode != 0
+    assert "readyz: " in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+    printed = container.run(*migrate["args"])
+    assert "one-time" in printed, "NOTES.txt tells people to look for this word"
+    assert "in-cluster" in printed
+
+    args = [f"--bind=127.0.0.1:{port}" if one.startswith("--bind") else one for one in rendered["args"]]
+    web: ServerProcess = container.start(*args)
+    web.wait_until_ready(lambda: probe(rendered, "startupProbe", port) == 200, seconds=60)
+    assert probe(rendered, "livenessProbe", port) == 200
+    assert probe(rendered, "readinessProbe", port) == 200
+    passed = helm_test(container, pod, base)
+    assert (passed.returncode, passed.stderr) == (0, "")
+    assert passed.stdout.splitlines() == ["/readyz: 200", "/sign-in/: 200"]
+
+
+def test_helm_test_fails_on_a_web_whose_database_was_not_migrated(container: Container) -> None:
+    documents = chart.render(TRIAL)
+    rendered = chart.named(documents, "Deployment", "-web")["spec"]["template"]["spec"]["containers"][0]
+    in_pod(container, rendered)
+    port = free_port()
+    web = container.start("start", "web", f"--bind=127.0.0.1:{port}")
+    web.wait_until_ready(lambda: probe(rendered, "livenessProbe", port) == 200, seconds=60)
+
+    assert probe(rendered, "readinessProbe", port) == 503
+    failed = helm_test(container, chart.named(documents, "Pod", "-test-ready"), f"http://127.0.0.1:{port}")
+    assert failed.returncode != 0
+    assert "503, not 200; see the logs of the web" in failed.stderr
+
+
+def test_the_probes_of_worker_and_beat_are_commands_that_are_there(container: Container) -> None:
+    documents = chart.render(TRIAL)
+    for role in ("worker", "beat"):
+        rendered = chart.named(documents, "Deployment", f"-{role}")["spec"]["template"]["spec"]["containers"][0]
+        command = rendered["livenessProbe"]["exec"]["command"]
+        assert command == ["python", "-m", "dashboard.alive", role]
+        assert not container.is_alive(role), "it was not started"
