@@ -1,4 +1,4 @@
-"""Whether a worker or a beat still turns: `python -m dashboard.alive worker`, for the health checks of containers.
+"""Whether a worker, beat or watch still turns: `python -m dashboard.alive worker`, for health checks of containers.
 
 Each touches a file as long as its own loop runs, whether or not the broker answers; the check looks at how old the file
 is. It neither starts Django nor asks the broker: a check that costs a second of CPU every half minute, or fails when
@@ -21,7 +21,7 @@ LIMIT: Final = 600
 
 
 def path_of(role: str) -> Path:
-    """The file of the "worker" or "beat" of this container."""
+    """The file of the "worker", "beat" or "watch" of this container."""
     return Path(os.environ.get("CREDBOARD_RUN_DIR") or tempfile.gettempdir()) / f"credboard-{role}.alive"
 
 
@@ -49,8 +49,8 @@ def watch_worker(worker: Any) -> None:
 
 def main(arguments: list[str]) -> int:
     """0 when the process named in `arguments` turns, 1 with a sentence when not, 2 for a wrong call."""
-    if arguments not in (["worker"], ["beat"]):
-        sys.stderr.write("usage: python -m dashboard.alive worker|beat\n")
+    if arguments not in (["worker"], ["beat"], ["watch"]):
+        sys.stderr.write("usage: python -m dashboard.alive worker|beat|watch\n")
         return 2
     age = age_of(arguments[0], now=time.time())
     if age is None or age > LIMIT:

@@ -5,7 +5,10 @@ machine, `manage.py start ROLE` becomes one of them: in a container, or under a 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Final
+
+from dashboard import alive
 
 #: Said at every start of a worker by root, who is whom a container or a new machine often has.
 _QUIET: Final = ("-W", "ignore:You're running the worker with superuser privileges")
@@ -28,6 +31,12 @@ def worker(*, concurrency: int = 2, log_level: str = "warning") -> list[str]:
 def beat(*, log_level: str = "warning") -> list[str]:
     """Says when it is time to look for what is due. Two of them do no harm: work is claimed in the database."""
     return [*_celery(), "beat", f"--loglevel={log_level}", "--pidfile="]
+
+
+def watch() -> list[str]:
+    """Has Namespaces scanned as soon as something changes in them. Optional, and two of them do no harm."""
+    manage = Path(__file__).resolve().parent.parent / "manage.py"
+    return [sys.executable, str(manage), "watch", f"--alive-file={alive.path_of('watch')}"]
 
 
 def _celery() -> list[str]:

@@ -19,7 +19,17 @@ from urllib3 import BaseHTTPResponse
 from urllib3 import exceptions as http
 
 from scanner import raw
-from scanner.cluster.errors import Ask, Forbidden, Gone, NotFound, Secrets, Status, not_kubernetes, refused
+from scanner.cluster.errors import (
+    Ask,
+    ClusterError,
+    Forbidden,
+    Gone,
+    NotFound,
+    Secrets,
+    Status,
+    not_kubernetes,
+    refused,
+)
 from scanner.cluster.exchange import decode
 from scanner.cluster.listing import NAMESPACES, PODS, PROFILES, ROLE_BINDINGS, SECRETS, SERVICE_ACCOUNTS, Resource
 from scanner.cluster.profiles import are_served
@@ -82,8 +92,10 @@ def version_now(transport: Transport, resource: Resource) -> str:
     ask = resource.ask()
     try:
         body = transport.send(ask, query={"limit": "1"}, accept=LIST_ONLY)
-    except Forbidden:
-        if resource is PROFILES and not are_served(transport, ask):
+    except ClusterError as error:
+        # The path of an API group that is not served is a plain page that is not found.
+        unserved = error.status == 404 or (isinstance(error, Forbidden) and not are_served(transport, ask))
+        if resource is PROFILES and unserved:
             raise NotFound("This cluster has no Profiles.", status=404) from None
         raise
     version = decode(transport, body, _ListMeta, ask).metadata.resource_version

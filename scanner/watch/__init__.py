@@ -17,7 +17,6 @@ from typing import Final, TypeVar
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils import timezone
 
-from scanner import cluster as api
 from scanner.models import Cluster, Namespace
 from scanner.scan import tell_dispatcher
 from scanner.watch.dirty import Due, Limits
@@ -103,7 +102,7 @@ class Watcher:
         return max(0.01, min(asked_at - now, TURN))
 
     def _look(self) -> None:
-        """Begin with clusters that are new, end with those that are gone, and begin anew with those that are changed."""
+        """Begin with clusters that are new, end with those that are gone, begin anew with those that are changed."""
         found = {cluster.pk: cluster for cluster in Cluster.objects.watched()}
         for pk, group in list(self._groups.items()):
             if pk not in found or not group.is_for(found[pk]):

@@ -19,8 +19,6 @@ __all__ = ["Group"]
 
 log = logging.getLogger("scanner.watch")
 
-#: Seconds after which a connection that could not be made, or was refused, is made anew.
-CONNECT_AGAIN: Final = 30.0
 #: Of the events of Namespaces themselves.
 _APPEARS: Final = {"ADDED": True, "MODIFIED": True, "DELETED": False}
 
@@ -28,8 +26,8 @@ _APPEARS: Final = {"ADDED": True, "MODIFIED": True, "DELETED": False}
 class Group:
     """`dirty` is only touched while holding `changed`, which is told of every change.
 
-    `connect` reads the database, so the thread of the `Watcher` calls it; the threads of the watches call the methods of
-    `stream.Report`.
+    `connect` reads the database, so the thread of the `Watcher` calls it; those of the watches call the methods
+    of `stream.Report`.
     """
 
     def __init__(self, cluster: Cluster, *, changed: threading.Condition, limits: Limits, timing: Timing) -> None:
@@ -41,6 +39,7 @@ class Group:
         self._connection: api.Cluster | None = None
         self._was_refused = False
         self._connect_at = 0.0
+        self._connect_again = timing.connect_again
         self._told = ""
         self._watches = [
             ResourceWatch(resource, self, cluster=cluster.name, timing=timing, label_selector=cluster.label_selector)
@@ -79,7 +78,7 @@ class Group:
 
     def connect(self) -> None:
         """Connect with the kubeconfig as it is now: a token or certificate in it may be another one by now."""
-        self._connect_at = time.monotonic() + CONNECT_AGAIN
+        self._connect_at = time.monotonic() + self._connect_again
         try:
             made = connect(self._cluster)
         except api.ClusterError as error:

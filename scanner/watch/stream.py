@@ -29,7 +29,8 @@ class Timing:
 
     A watch lasts for `lifetime`; one that brings nothing for `silence` (the API server sends a bookmark a minute) is
     opened again. After failures it waits `back_off`, doubled up to `longest_back_off`; after a refusal `refused`; and
-    where the cluster does not have the resource, `absent`.
+    where the cluster does not have the resource, `absent`. A connection that cannot be made, or whose credentials are
+    refused, is made anew every `connect_again`.
     """
 
     lifetime: int = 300
@@ -38,6 +39,7 @@ class Timing:
     longest_back_off: float = 60
     refused: float = 300
     absent: float = 900
+    connect_again: float = 30
     #: A watch that ends sooner than this and brought nothing counts as failed.
     shortest: float = 5
     #: No more than this of what a Retry-After asks for.

@@ -1,4 +1,4 @@
-"""When a Namespace that changed is scanned, and when the whole cluster is: `scanner.watch.dirty`, on a clock of ours."""
+"""When a Namespace that changed is scanned, and when the whole cluster is: `scanner.watch.dirty`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_namespace_is_due_once_it_was_quiet_for_a_moment() -> None:
 def test_one_that_is_never_quiet_is_due_all_the_same() -> None:
     dirty = Dirty(LIMITS)
     taken = []
-    for tick in range(0, 300):
+    for tick in range(300):
         now = 10 + tick / 10
         dirty.mark("a", now=now)
         taken += [now for _ in names(dirty, now)]

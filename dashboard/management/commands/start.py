@@ -21,9 +21,7 @@ _MIGRATION_LOCK: Final = 0x63726564
 
 
 class Command(BaseCommand):
-    help = (
-        "Become one process of Credboard: web, worker or beat. Or prepare the database, once for all of them: migrate."
-    )
+    help = "Become one process of Credboard: web, worker, beat or watch. Or prepare the database, once for all: migrate."
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -39,6 +37,7 @@ class Command(BaseCommand):
         worker.add_argument("--concurrency", type=int, default=2, help="tasks at once (default %(default)s)")
         worker.add_argument("--log-level", **level)
         kinds.add_parser("beat", help="tells workers when to look for what is due").add_argument("--log-level", **level)
+        kinds.add_parser("watch", help="has Namespaces scanned as soon as something changes in them (optional)")
         migrate = kinds.add_parser("migrate", help="bring the database up to date, and make the first operator")
         migrate.add_argument("--wait", type=int, default=0, metavar="SECONDS", help="for a database that is starting")
         migrate.add_argument("--cluster", default="", help="also scan the cluster that this Pod runs in, by this name")
@@ -48,8 +47,8 @@ class Command(BaseCommand):
         if role == "migrate":
             self._migrate(**{name: options[name] for name in ("wait", "cluster", "include")})
             return
-        names = {"web": ("bind", "workers", "threads"), "worker": ("concurrency",), "beat": ()}[role]
-        given = {name: options[name] for name in (*names, "log_level")}
+        names = {"web": ("bind", "workers", "threads"), "worker": ("concurrency",), "beat": (), "watch": ()}[role]
+        given = {name: options[name] for name in (*names, "log_level") if name in options}
         command: list[str] = getattr(roles, role)(**given)
         # Nothing of ours stays between the service manager and the process: signals reach it as they are sent.
         os.execv(command[0], command)  # noqa: S606
