@@ -125,14 +125,19 @@ class Blames:
     def _linked_later(self, use: ImageUse) -> frozenset[str]:
         """What the ServiceAccount lists and the Pod lacks, if the Pod's list looks copied from an older one.
 
-        Admission copies the list when a Pod is made and names none itself, so what was copied once is still a part.
+        Admission copies the list when a Pod is made and names none itself, so what was copied once is still a part. It
+        leaves alone what stands for a static Pod.
         """
+        if use.pod.is_static:
+            return frozenset()
         account = self._coverage.snapshot.service_accounts.get(use.pod.service_account)
         named, listed = frozenset(use.pod.image_pull_secrets), frozenset(account.image_pull_secrets if account else ())
         return listed - named if named < listed else frozenset()
 
     def _near_miss(self, use: ImageUse, image: Image) -> tuple[str, NearMiss] | None:
-        account = self._coverage.snapshot.service_accounts.get(use.pod.service_account)
+        account = None
+        if not use.pod.is_static:
+            account = self._coverage.snapshot.service_accounts.get(use.pod.service_account)
         names = dict.fromkeys((*use.pull_secrets.named, *(account.image_pull_secrets if account else ())))
         found = [
             (miss, name)

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from scanner.credential import column
-from scanner.image import Image, InvalidImage, parse_image
+from scanner.image import DOCKER_HUB, OFFICIAL, Image, InvalidImage, parse_image
 from scanner.keyring import Entry, Keyring
 from scanner.pull_failure import Cause, PullFailure, explain
 from scanner.snapshot import Container, Pod, Snapshot
@@ -111,6 +111,19 @@ class ImageUse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             and not self.matches
             and not self.pull_secrets.malformed
             and bool(self.credential)
+            and not self.is_no_official
+        )
+
+    @property
+    def is_no_official(self) -> bool:
+        """Docker Hub does not say whether it is private or not there, and its name is that of an official image, which
+        are public: so it is not there."""
+        return (
+            self.failure is not None
+            and self.failure.cause is Cause.AUTH_OR_NOT_FOUND
+            and self.image is not None
+            and self.image.registry == DOCKER_HUB
+            and self.image.repository.startswith(OFFICIAL)
         )
 
     @property

@@ -14,6 +14,8 @@ from typing import Final
 import msgspec
 
 DOCKER_HUB: Final = "docker.io"
+#: What the repositories of Docker Hub's official images begin with; all of them are public.
+OFFICIAL: Final = "library/"
 _LEGACY_DOCKER_HUB: Final = "index.docker.io"
 _LONGEST_REPOSITORY: Final = 255
 

@@ -37,7 +37,7 @@ def latent(context: Context, use: ImageUse) -> Latent | None:
         return None
     if use.is_debugging:
         return None
-    if use.pull_secrets.missing or use.pull_secrets.malformed or use.pod.controller.startswith("Node/"):
+    if use.pull_secrets.missing or use.pull_secrets.malformed or use.pod.is_static:
         return None
     if not {"secrets", "pods"}.isdisjoint(context.snapshot.unreadable):
         return None

@@ -151,8 +151,13 @@ class ProjectedVolumeSource(Raw, frozen=True, kw_only=True):
     sources: list[VolumeProjection] | None = None
 
 
+class ImageVolumeSource(Raw, frozen=True, kw_only=True):
+    reference: str = ""
+
+
 class Volume(Raw, frozen=True, kw_only=True):
     name: str = ""
+    image: ImageVolumeSource | None = None
     secret: SecretVolumeSource | None = None
     projected: ProjectedVolumeSource | None = None
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from scanner.blame import Why
 from scanner.check import Context, Problem, Status, check
 from scanner.coverage import ImageUse
 from scanner.pull_failure import Cause, PullFailure
@@ -53,7 +54,7 @@ def image_pull_failing(context: Context) -> Iterator[Problem]:
             worst[use.pod.name] = use
     for use in worst.values():
         if use.failure:
-            yield _problem(use, use.failure)
+            yield _problem(context, use, use.failure)
 
 
 def _badness(use: ImageUse) -> tuple[bool, bool, int]:
@@ -62,7 +63,7 @@ def _badness(use: ImageUse) -> tuple[bool, bool, int]:
     return (not use.is_debugging, not use.awaits_retry, -rank)
 
 
-def _problem(use: ImageUse, failure: PullFailure) -> Problem:
+def _problem(context: Context, use: ImageUse, failure: PullFailure) -> Problem:
     raw = without_secrets(use.told)
     # A registry that answers an anonymous pull with 403 refuses no credential: there was none.
     told = Cause.AUTH_MISSING if failure.cause is Cause.AUTH_DENIED and use.was_anonymous else failure.cause
@@ -95,15 +96,19 @@ def _problem(use: ImageUse, failure: PullFailure) -> Problem:
         object=f"Pod/{use.pod.name}",
         status=Status.WARNING if use.is_debugging else Status.CRITICAL,
         reason=_reason(use, failure, raw),
-        message=f"{subject}: {_why(use, failure)}.",
+        message=f"{subject}: {_why(context, use, failure)}.",
         credential=use.credential if failure.cause in _OF_REGISTRY else "",
         details=details,
     )
 
 
-def _why(use: ImageUse, failure: PullFailure) -> str:
+def _why(context: Context, use: ImageUse, failure: PullFailure) -> str:
     """What happened, without a full stop."""
     told = shown(without_secrets(failure.detail, 300), 300).rstrip(".") if failure.detail else failure.cause.label
+    if failure.cause is Cause.UNKNOWN and use.pull_secrets.malformed:
+        return f"the kubelet cannot read Secret {shown(use.pull_secrets.malformed[0])}, and pulls nothing"
+    if use.is_no_official:
+        return "Docker Hub has no official image of this name; those are public, so no credential is missing"
     if failure.cause not in _CREDENTIAL or not use.was_anonymous:
         return told
     registry = shown(use.image.registry) if use.image else ""
@@ -120,7 +125,11 @@ def _why(use: ImageUse, failure: PullFailure) -> str:
     if failure.cause is Cause.AUTH_DENIED:
         return f"{registry} refused the anonymous pull"
     if failure.cause is Cause.AUTH_OR_NOT_FOUND:
-        return f"{told}; correct the name if it is wrong, create a pull Secret if the image is private"
+        blame = context.blames.of(use)
+        lack = ", create a pull Secret if the image is private"
+        if blame and blame.why in (Why.UNLINKED, Why.STALE_LINK):
+            lack = f"; if the image is private, the Pod has to name Secret {shown(blame.secret)}"
+        return f"{told}; correct the name if it is wrong{lack}"
     return told
 
 

@@ -29,7 +29,7 @@ def latent_pull_failure(context: Context) -> Iterator[Problem]:
         # What a login covers that has not expired can be pulled again.
         if use.container.started and use.image and not use.failure and (has_expired or not use.login):
             # Replicas are alike in all that is asked; static Pods are told apart by what made them.
-            key = (use.pull_secrets.named, use.image.name, use.pod.controller.startswith("Node/"))
+            key = (use.pull_secrets.named, use.image.name, use.pod.is_static)
             if key not in known:
                 known[key] = latent(context, use)
             if one := known[key]:

@@ -8,7 +8,7 @@ from scanner.blame import Why
 from scanner.check import Context, Problem, Status, check
 from scanner.columns import SECRETS
 from scanner.coverage import ImageUse
-from scanner.image import DOCKER_HUB
+from scanner.image import DOCKER_HUB, OFFICIAL
 from scanner.pull_failure import Cause
 from scanner.words import of_kind, shown, verb
 
@@ -94,7 +94,7 @@ def _is_needed(context: Context, use: ImageUse) -> bool:
 def _is_public(use: ImageUse) -> bool:
     image = use.image
     return image is not None and (
-        image.registry in _PUBLIC or (image.registry == DOCKER_HUB and image.repository.startswith("library/"))
+        image.registry in _PUBLIC or (image.registry == DOCKER_HUB and image.repository.startswith(OFFICIAL))
     )
 
 

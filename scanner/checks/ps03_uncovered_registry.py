@@ -33,7 +33,9 @@ def _problem(credential: str, uses: list[ImageUse], *, is_open: bool) -> Problem
     registry = shown(credential.removeprefix("registry/"))
     pods = list(dict.fromkeys(use.pod.name for use in failing or uses))
     named = list(dict.fromkeys(name for use in uses for name in use.pull_secrets.named))
-    how = "and their pull Secrets have no key that matches" if named else "and they name no pull Secret"
+    how = f"and {verb(pods, 'its', 'their')} pull Secrets have no key that matches"
+    if not named:
+        how = f"and {verb(pods, 'it names', 'they name')} no pull Secret"
     who = of_kind("Pod", pods)
     if failing and is_open:
         message = (

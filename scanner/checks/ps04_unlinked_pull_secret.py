@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from scanner.blame import Why
 from scanner.check import Context, Problem, Status, check
 from scanner.coverage import ImageUse
+from scanner.image import DOCKER_HUB
+from scanner.pull_failure import Cause
 from scanner.words import of_kind, shown, verb
 
 
@@ -13,7 +15,8 @@ def unlinked_pull_secret(context: Context) -> Iterator[Problem]:
     """A pull Secret of this Namespace covers an image whose pull fails, and the Pod does not name it.
 
     Why it matters: the kubelet uses only what stands in a Pod's imagePullSecrets. A ServiceAccount's are copied into a
-    Pod when it is made, and only if the Pod names none itself. A link that came after the Pod is told by PS09.
+    Pod when it is made, and only if the Pod names none itself. A link that came after the Pod is told by PS09. Where
+    Docker Hub tells no more than that the image is private or not there, it is a warning: see PO01.
     How to fix: add the Secret to imagePullSecrets of the Pods' ServiceAccount, or of the Pods where they name others,
     and make the Pods again.
     """
@@ -32,15 +35,20 @@ def _problem(context: Context, secret: str, credential: str, uses: list[ImageUse
     accounts = list(dict.fromkeys(use.pod.service_account for use in uses))
     linking = {f"ServiceAccount/{name}" for name in accounts}.intersection(context.coverage.referring.get(secret, ()))
     registry = shown(credential.removeprefix("registry/"))
+    # Most images of Docker Hub are public, so a login that lies here says little of one that may as well be misspelt.
+    is_open = all(
+        use.image and use.image.registry == DOCKER_HUB and use.failure and use.failure.cause is Cause.AUTH_OR_NOT_FOUND
+        for use in uses
+    )
     message = (
-        f"The Secret {shown(secret)} covers {registry}, but {of_kind('Pod', pods)} "
-        f"{verb(pods, 'does', 'do')} not name it and cannot pull"
+        f"{'If the image is private: the' if is_open else 'The'} Secret {shown(secret)} covers {registry}, but "
+        f"{of_kind('Pod', pods)} {verb(pods, 'does', 'do')} not name it and cannot pull"
     )
     if all(use.pull_secrets.named for use in uses):
         message += "; a Pod that names pull Secrets itself does not get those of its ServiceAccount"
     return Problem(
         object=f"Secret/{secret}",
-        status=Status.CRITICAL,
+        status=Status.WARNING if is_open else Status.CRITICAL,
         reason="unlinked",
         message=f"{message}.",
         credential=credential,

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from scanner.check import Context, Problem, Status, check
-from scanner.credentials.docker_registry import registry_of_key
 from scanner.elsewhere import Place
 from scanner.words import shown
 
@@ -41,7 +40,7 @@ def _named_elsewhere(context: Context) -> Iterator[Problem]:
                 reason="elsewhere",
                 message=f"A pull Secret {shown(name)} exists in {_count(places)}, but not here.",
                 credential=credential,
-                details={"secret": name, **_details(places), "elsewhere_registries": _registries(context, places)},
+                details={"secret": name, **_details(places)},
             )
 
 
@@ -77,14 +76,6 @@ def _count(places: Sequence[Place]) -> str:
     # Which ones is for those to read who may see them, so no sentence may name them.
     count = len({place.namespace for place in places})
     return "another Namespace" if count == 1 else f"{count} other Namespaces"
-
-
-def _registries(context: Context, places: Sequence[Place]) -> list[list[Any]]:
-    """[Namespace, Secret, registries] of `places`, to be filtered like those by what the reader may see."""
-    return [
-        [place.namespace, place.secret, sorted({registry_of_key(key) for key in context.elsewhere.keys_of(place)})[:20]]
-        for place in places[:MAX_PLACES]
-    ]
 
 
 def _details(places: Sequence[Place]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ PULL_SECRET_TYPES: Final = frozenset(DATA_KEYS)
 _PUBLIC_KINDS: Final = frozenset({"certificate", "keystore"})
 _CA: Final = ("tls", "ca.crt")
 
-Role = Literal["container", "init", "ephemeral"]
+Role = Literal["container", "init", "ephemeral", "volume"]
 Via = Literal["env", "envFrom", "volume", "projected"]
 
 
@@ -104,7 +104,9 @@ class SecretReference(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Container(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """`started` is true once a process of this container ran, so its image was on the node then."""
+    """`started` is true once a process of this container ran, so its image was on the node then.
+
+    The role "volume" is that of an image that is mounted; its name is "volume " and the volume's."""
 
     name: str
     role: Role
@@ -137,6 +139,11 @@ class Pod(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     events: tuple[Event, ...] = ()
     literals: tuple[LiteralCredential, ...] = ()
     is_leaving: bool = False
+
+    @property
+    def is_static(self) -> bool:
+        """It stands for what a node runs from a file (a mirror Pod): a ServiceAccount gives it nothing."""
+        return self.controller.startswith("Node/")
 
     @property
     def is_finished(self) -> bool:

@@ -8,7 +8,10 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final
 
+import msgspec
+
 from scanner import raw
+from scanner.image import InvalidImage, parse_image
 from scanner.literal import literal_credentials
 from scanner.snapshot.picture import Container, Event, Pod, Role, SecretReference, ServiceAccount, Via
 
@@ -42,6 +45,8 @@ def read_pod(pod: raw.Pod, events: Iterable[Event], secret_names: frozenset[str]
         _add_containers(containers, "container", spec.containers, status.container_statuses)
     if spec.ephemeral_containers:
         _add_containers(containers, "ephemeral", spec.ephemeral_containers, status.ephemeral_container_statuses)
+    if spec.volumes:
+        _add_image_volumes(containers, spec.volumes)
     return Pod(
         name=metadata.name,
         service_account=spec.service_account_name or "default",
@@ -84,6 +89,40 @@ def _add_containers(
                 message=waiting.message if waiting else "",
             )
         )
+
+
+def _add_image_volumes(containers: list[Container], volumes: list[raw.Volume]) -> None:
+    """Images that are mounted are pulled like those of containers, with the same Secrets; where that fails, it is the
+    containers with the volume that wait with its error (`toKubeContainerImageVolumes`)."""
+    for volume in volumes:
+        if volume.image is None or not volume.image.reference:
+            continue
+        image = volume.image.reference
+        waiting = None
+        for place, container in enumerate(containers):
+            if _tells_of(container.message, image) and not _tells_of(container.message, container.image):
+                waiting = container
+                containers[place] = msgspec.structs.replace(container, waiting_reason="ContainerCreating", message="")
+        containers.append(
+            Container(
+                name=f"volume {volume.name}",
+                role="volume",
+                image=image,
+                started=any(container.started and container.role == "container" for container in containers),
+                waiting_reason=waiting.waiting_reason if waiting else "",
+                message=waiting.message if waiting else "",
+            )
+        )
+
+
+def _tells_of(message: str, image: str) -> bool:
+    """Runtimes name an image as it is written or with its registry."""
+    if not message or image in message:
+        return bool(message)
+    try:
+        return parse_image(image).name in message
+    except InvalidImage:
+        return False
 
 
 def _references(spec: raw.PodSpec) -> tuple[SecretReference, ...]:

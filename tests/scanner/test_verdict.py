@@ -287,9 +287,9 @@ def test_a_pod_that_is_being_deleted_reddens_nothing() -> None:
     assert (found.status, found.cells, found.findings) == (Status.OK, (), ())
 
 
-def test_a_misspelt_public_image_is_told_by_its_pod() -> None:
+def test_an_image_that_may_be_misspelt_is_told_by_its_pod() -> None:
     told = "pull access denied, repository does not exist or may require authorization: authorization failed"
-    found = verdict(pod("app", "ngnix:1", message=told))
+    found = verdict(pod("app", "acme/app:1", message=told))
     (cell,) = found.cells
 
     assert (cell.status, cell.reason, cell.details["code"]) == (Status.CRITICAL, "failing", "PO01")
