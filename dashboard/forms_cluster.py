@@ -28,7 +28,7 @@ LEAST_RIGHTS: Final = (
     "kubectl create namespace credboard",
     "kubectl create serviceaccount reader --namespace credboard",
     "kubectl apply -f docs/rbac/cluster-reader.yaml",
-    "kubectl create clusterrolebinding credboard-reader --clusterrole credboard-reader --serviceaccount credboard:reader",
+    "kubectl create clusterrolebinding reader --clusterrole credboard-reader --serviceaccount credboard:reader",
     "kubectl create token reader --namespace credboard --duration 8760h",
 )
 KEEP, PASTE, FILE, HERE = "keep", "paste", "file", "here"
