@@ -477,3 +477,38 @@ def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
             for y in range(at["y"], at["y"] + at["h"]):
                 assert x < 24
                 assert taken.setdefault((x, y), panel["title"]) == panel["title"]
+
+
+def documented() -> list[Json]:
+    """The values in the page about installing: its YAML."""
+    text = (CHART.parent / "docs" / "install-kubernetes.md").read_text(encoding="utf-8")
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+
+
+@pytest.mark.parametrize("values", documented(), ids="-".join)
+def test_the_values_in_the_page_about_installing_are_taken(values: Values) -> None:
+    done = chart.run("lint", "--strict", "--quiet", CHART, values=values)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    documents = chart.render(values)
+    assert {pod["metadata"]["labels"]["app.kubernetes.io/name"] for pod in chart.pod_templates(documents).values()} == {
+        "credboard"
+    }
+
+
+def test_what_the_page_tells_to_delete_are_the_names_that_the_chart_gives() -> None:
+    text = (CHART.parent / "docs" / "install-kubernetes.md").read_text(encoding="utf-8")
+    documents = chart.render(TRIAL) + chart.render(EXTERNAL)
+    there = {f"{one['kind'].lower()}/{one['metadata']['name']}" for one in documents}
+    database = chart.named(documents, "StatefulSet")
+    for claim in database["spec"]["volumeClaimTemplates"]:
+        there.add(f"persistentvolumeclaim/{claim['metadata']['name']}-{database['metadata']['name']}-0")
+    told = set(re.findall(r"\b(?:secret|job|persistentvolumeclaim)/[a-z0-9-]+", text))
+    assert told
+    assert told <= there
+
+
+def test_the_images_that_the_page_has_mirrored_are_those_of_the_chart() -> None:
+    text = (CHART.parent / "docs" / "install-kubernetes.md").read_text(encoding="utf-8")
+    listed = re.search(r"for image in (.*?); do", text)
+    assert listed
+    assert set(listed[1].split()) == {one["image"] for one in containers(chart.render(TRIAL))}

@@ -72,9 +72,14 @@ def test_the_web_of_the_chart_passes_its_probes_and_helm_test(container: Contain
     assert "readyz: " in refused.stderr
     assert "Traceback" not in refused.stderr
 
+    # The hook runs before the keys of the release are made.
+    with_keys = container.environment
+    container.environment = {name: value for name, value in with_keys.items() if "_KEY" not in name}
     printed = container.run(*migrate["args"])
+    container.environment = with_keys
     assert "one-time" in printed, "NOTES.txt tells people to look for this word"
     assert "in-cluster" in printed
+    assert "in-cluster" in container.run("cluster"), "who has the keys can read what was written without them"
 
     args = [f"--bind=127.0.0.1:{port}" if one.startswith("--bind") else one for one in rendered["args"]]
     web: ServerProcess = container.start(*args)
