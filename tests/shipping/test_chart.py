@@ -128,14 +128,14 @@ def test_long_names_that_differ_only_at_their_end_stay_apart() -> None:
     assert not names[0] & names[1]
 
 
-def test_releases_of_other_namespaces_never_share_an_object_of_the_cluster() -> None:
-    pairs = [("a-b", "c"), ("a", "b-c")]
-    names = [
-        {one["metadata"]["name"] for one in chart.render(release=release, namespace=where) if "Cluster" in one["kind"]}
-        for where, release in pairs
-    ]
-    assert all(names)
-    assert not names[0] & names[1]
+@pytest.mark.parametrize("name", ["trial", "namespaces", "impersonation"])
+def test_releases_of_other_namespaces_never_share_an_object(name: str) -> None:
+    def objects(release: str, namespace: str) -> set[tuple[str, str, str]]:
+        documents = chart.render(MATRIX[name], release=release, namespace=namespace)
+        return {(one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in documents}
+
+    assert not objects("c", "a-b") & objects("b-c", "a")
+    assert not objects("credboard", "a") & objects("credboard", "b")
 
 
 def test_the_keys_are_kept_and_of_use() -> None:
