@@ -167,6 +167,17 @@ class CellPage:
         """Why no new pull Secret can be made from this page, though it might put it right; "" where it can."""
         return creation.READ_ONLY if self._is_curable and settings.READ_ONLY else ""
 
+    @property
+    def create_code(self) -> str:
+        """The new pull Secret as kubectl commands, for where it cannot be made from this page."""
+        known = creation.know(
+            self.credential.slug,
+            [(finding.code, finding.details) for finding in self._open],
+            all_accounts=self.namespace.service_accounts,
+            taken=self.namespace.pull_secrets,
+        )
+        return creation.as_code(known, namespace=self.namespace.name)
+
     @cached_property
     def _is_curable(self) -> bool:
         fits = creation.is_creatable(self.credential.slug, [finding.code for finding in self._open])

@@ -15,8 +15,8 @@ UNKNOWN_REGISTRY: Final = "secrets"
 DOCKER_HUB_SERVER: Final = f"https://{DOCKER_HUB_KEY}/v1/"
 MISSING: Final = "PS01"
 READ_ONLY: Final = (
-    "This Credboard only reads the cluster, so it creates nothing. Create the Secret with kubectl, or with what else "
-    "you deploy with."
+    "This Credboard only reads the cluster, so it creates nothing. Create the Secret with kubectl, or as you deploy "
+    "the rest."
 )
 
 

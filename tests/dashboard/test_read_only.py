@@ -40,6 +40,7 @@ def test_where_it_only_reads_the_cell_says_so_and_offers_nothing(page: Client, s
     text = page.get(CELL).content.decode()
     assert CREATE not in text
     assert "This Credboard only reads the cluster" in text
+    assert "kubectl create secret docker-registry pull-quay.io --namespace team-a" in text
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
