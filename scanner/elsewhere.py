@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Final
 
 from scanner.keyring import Entry, Keyring
 
@@ -17,6 +19,8 @@ class Place:
     secret: str
 
 
+#: A pattern in one of the last two parts of a host.
+_VAGUE: Final = re.compile(r"[*\[][^.]*(?:\.[^.]*)?$")
 _in_order = attrgetter("namespace", "secret")
 
 
@@ -62,12 +66,22 @@ class Elsewhere:
         """Places of pull Secrets with a key that covers `image`, outside the namespace `besides`."""
         if self._keyring is None:
             self._keyring = Keyring.from_entries((0, Entry(key, key, "", "")) for key in self._by_key)
-        keys = tuple(sorted({match.key for match in self._keyring.lookup(image)}))
-        places = self._covering.get(keys)
+        return _without(self._with_keys({match.key for match in self._keyring.lookup(image)}), besides)
+
+    def meant_for(self, image: str, *, besides: str) -> list[Place]:
+        """As `covering`, by keys that write out the domain: one such as *.*.com covers much that nobody thought of."""
+        if not self.covering(image, besides=besides) or self._keyring is None:
+            return []
+        keys = {match.key for match in self._keyring.lookup(image)}
+        return _without(self._with_keys({key for key in keys if not _VAGUE.search(key.partition("/")[0])}), besides)
+
+    def _with_keys(self, keys: Iterable[str]) -> list[Place]:
+        in_order = tuple(sorted(keys))
+        places = self._covering.get(in_order)
         if places is None:
-            found = {place for key in keys for place in self._by_key[key]}
-            places = self._covering[keys] = sorted(found, key=_in_order)
-        return _without(places, besides)
+            found = {place for key in in_order for place in self._by_key[key]}
+            places = self._covering[in_order] = sorted(found, key=_in_order)
+        return places
 
     def keys_of(self, place: Place) -> list[str]:
         """The normalised auths keys of the pull Secret at `place`."""

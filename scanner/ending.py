@@ -32,6 +32,7 @@ _DERIVED: Final = {
 _OTHERS: Final = frozenset({"bootstrap", "invalidated"})
 #: What is left of the life of a credential when whatever renews it is late: a twentieth, 36 minutes of ECR's 12 hours.
 _LATE: Final = 20
+_AUTHORITY: Final = ": certificate-authority-data"
 _UNRENEWED: Final = 4
 
 
@@ -101,6 +102,8 @@ def problem(ending: Ending, *, what: str, now: datetime) -> Problem:
 def name(secret: Secret, credential: ParsedCredential, *, what: str) -> str:
     """ "The credential in Secret s for quay.io", "The certificate in ca.crt of Secret s"."""
     place = f"Secret {shown(secret.name)}"
+    if credential.kind == "kubeconfig" and credential.part.endswith(_AUTHORITY):
+        return f"The authority's certificate in the kubeconfig in {place}"
     if credential.credential == "tls":
         return f"The {what} in {place if credential.part == 'tls.crt' else f'{shown(credential.part)} of {place}'}"
     for_what = credential.credential.partition("/")[2]

@@ -147,7 +147,8 @@ def _verdict(use: ImageUse, tried: tuple[Attempt, ...]) -> str:
     if any(one.is_expired for one in tried):
         return "Not covered: what is tried has expired."
     if tried:
-        return "Not covered: the entry that matches holds no user name, so the node pulls without a login."
+        lack = "password" if tried[0].covering.username else "user name"
+        return f"Not covered: the entry that matches holds no {lack}, so the node pulls without a login."
     return "Not covered: no key matches, so the node pulls without a login."
 
 
@@ -237,7 +238,7 @@ def _hints(context: Context, use: ImageUse, matches: tuple[Covering, ...], *, is
             f"those of ServiceAccount {shown(account.name)} ({listed(linked)})" if linked else "its ServiceAccount's"
         )
         yield f"The Pod's own list replaces {whose}; they are not added."
-    elif linked and not named and account:
+    elif linked and not named and account and not use.pod.is_static:
         yield (
             f"ServiceAccount {shown(account.name)} links {listed(linked)} now; a Pod gets that only when it is made, "
             "so delete this one to have it made again."

@@ -13,7 +13,16 @@ from scanner.pull_failure import Cause
 from scanner.trying import attempts
 
 #: The nodes of the cloud that a registry belongs to log in by themselves, so its images run without a pull Secret.
-_CLOUD: Final = (".amazonaws.com", ".amazonaws.com.cn", ".azurecr.io", ".azurecr.cn", ".pkg.dev", ".gcr.io", ".icr.io")
+_CLOUD: Final = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".on.aws",
+    ".azurecr.io",
+    ".azurecr.cn",
+    ".pkg.dev",
+    ".gcr.io",
+    ".icr.io",
+)
 _PULLED: Final = "Successfully pulled image"
 
 
@@ -48,15 +57,20 @@ def latent(context: Context, use: ImageUse) -> Latent | None:
     if image.registry in context.required_registries:
         return None
     is_refused = any(_is_refusal(other, image) for other in context.coverage.failing)
-    is_public = image.registry in WELL_KNOWN or image.registry.partition(":")[0].endswith(_CLOUD)
+    is_public = image.registry in WELL_KNOWN or is_of_cloud(image)
     if (is_public and not is_refused) or _was_pulled_freely(context, image):
         return None
     if is_refused:
         return Latent(why="refused", use=use)
     # Asked last: a Namespace that asks about others is judged when all of them are read.
-    places = context.elsewhere.covering(image.name, besides=context.snapshot.name)
+    places = context.elsewhere.meant_for(image.name, besides=context.snapshot.name)
     count = len({place.namespace for place in places})
     return Latent(why="elsewhere", use=use, places=count) if count else None
+
+
+def is_of_cloud(image: Image) -> bool:
+    """Nodes of the cloud it belongs to may pull it without a pull Secret (the kubelet's credential plugins)."""
+    return image.registry.partition(":")[0].endswith(_CLOUD)
 
 
 def _is_refusal(other: ImageUse, image: Image) -> bool:

@@ -15,6 +15,7 @@ RENEWED_BY: Final = "credboard.dev/renewed-by"
 _ANNOTATIONS: Final = {
     "cert-manager.io/certificate-name": "cert-manager",
     "reconcile.external-secrets.io/data-hash": "External Secrets",
+    "openshift.io/internal-registry-auth-token.service-account": "OpenShift",
 }
 _MANAGED_LABEL: Final = "reconcile.external-secrets.io/managed"
 _OWNERS: Final = {

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from scanner.check import Context, Problem, Status, check
-from scanner.latent import Latent, latent
+from scanner.latent import Latent, is_of_cloud, latent
 from scanner.words import of_kind, shown, verb
 
 #: The surest evidence first.
@@ -43,8 +43,11 @@ def _problem(credential: str, found: list[Latent]) -> Problem:
     first = found[0]
     pods = list(dict.fromkeys(one.use.pod.name for one in found))
     registry = shown(credential.removeprefix("registry/"))
+    again = "again"
     if first.why == "expired":
         because = "the credential for it has expired"
+        if first.use.image and is_of_cloud(first.use.image):
+            again = "again, unless the nodes log in by themselves"
     elif first.why == "refused":
         because = "nothing covers it, and pulls without a login are refused here"
     else:
@@ -55,7 +58,7 @@ def _problem(credential: str, found: list[Latent]) -> Problem:
         status=Status.WARNING,
         reason="latent",
         message=f"{of_kind('Pod', pods)} {verb(pods, 'runs', 'run')} on images of {registry} that could not be pulled "
-        f"again: {because}.",
+        f"{again}: {because}.",
         credential=credential,
         details={
             "image": shown(first.use.container.image, 500),

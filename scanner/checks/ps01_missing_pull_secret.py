@@ -31,6 +31,9 @@ def missing_pull_secret(context: Context) -> Iterator[Problem]:
     How to fix: create the Secret in this Namespace (a Pod can only use Secrets of its own), or remove the name from
     imagePullSecrets of the Pod or ServiceAccount and make the Pods again.
     """
+    # A Namespace that is being deleted loses its Secrets before its ServiceAccounts, and makes no Pods.
+    if context.snapshot.phase == "Terminating":
+        return
     for name, who in context.coverage.referring.items():
         if name not in context.snapshot.secrets:
             yield from _missing(context, name, who)

@@ -185,3 +185,23 @@ def test_json_is_the_data_of_the_chain_with_the_entries() -> None:
         "key",
         "registry",
     ]
+
+
+def test_an_entry_without_a_password_is_told_as_such() -> None:
+    secret = pull_secret("a", "harbor.example.com")
+    secret["stringData"] = {".dockerconfigjson": '{"auths":{"harbor.example.com":{"username":"ada"}}}'}
+    secret.pop("data", None)
+
+    found = explained(secret, account("a"))
+
+    assert found.verdict.startswith("Not covered: the entry that matches holds no password")
+
+
+def test_a_static_pod_is_not_told_to_be_made_again() -> None:
+    static = pod("proxy-node-1", IMAGE)
+    static["metadata"]["ownerReferences"] = [{"kind": "Node", "name": "node-1", "controller": True}]
+
+    found = explained(pull_secret("a", "harbor.example.com"), account("a"), static, pod="proxy-node-1")
+
+    assert not found.is_covered
+    assert not any("delete this one" in hint for hint in found.hints)

@@ -33,6 +33,7 @@ def managed(time: str, fields: dict[str, Any]) -> dict[str, Any]:
     [
         ({"annotations": {"cert-manager.io/certificate-name": "web"}}, "cert-manager"),
         ({"annotations": {"reconcile.external-secrets.io/data-hash": "x"}}, "External Secrets"),
+        ({"annotations": {"openshift.io/internal-registry-auth-token.service-account": "default"}}, "OpenShift"),
         ({"labels": {"reconcile.external-secrets.io/managed": "true"}}, "External Secrets"),
         ({"ownerReferences": [{"kind": "ExternalSecret", "name": "a"}]}, "External Secrets"),
         ({"ownerReferences": [{"kind": "CronJob", "name": "ecr"}]}, "CronJob ecr"),
