@@ -40,7 +40,8 @@ _BY_START: Final[Mapping[bytes, frozenset[Form]]] = {
 }
 _BY_FIRST: Final[Mapping[int, frozenset[Form]]] = {
     ord("{"): frozenset({"json", "kubeconfig"}),
-    ord("#"): frozenset({"kubeconfig", "pem"}),
+    ord("#"): frozenset({"kubeconfig", "pem", "aws"}),
+    ord("["): frozenset({"aws"}),  # a profile of a credentials file
     ord('"'): frozenset({"kubeconfig"}),
 }
 #: Keys beside which External Secrets' generators write when the credential ends.
