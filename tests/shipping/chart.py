@@ -63,6 +63,7 @@ EVERYTHING: Final[Values] = {
     "web": {"autoscaling": {"enabled": True}, **PLACE, "affinity": AFFINITY, "podLabels": {"team": "a"}},
     "worker": {"autoscaling": {"enabled": True, "by": "keda"}, **PLACE, "podAnnotations": {"a": "b"}},
     "beat": {"replicas": 2, **PLACE},
+    "watch": {"enabled": True, **PLACE},
     "migrate": {**PLACE, "podLabels": {"sidecar.istio.io/inject": "false"}},
     "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
     "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca", "readOnly": True}],
@@ -124,6 +125,8 @@ MATRIX: Final[Mapping[str, Values]] = {
         },
     },
     "web by cpu": {**TRIAL, "web": {"autoscaling": {"enabled": True}}},
+    "watch": {**TRIAL, "watch": {"enabled": True}},
+    "watch, read only": {**EXTERNAL, "watch": {"enabled": True}, "rbac": {"mode": "readOnly", "profiles": False}},
     "no network policy": {**TRIAL, "networkPolicy": {"enabled": False}},
     "no egress but what it brings": {**TRIAL, "networkPolicy": {"egressPorts": []}},
     "no disruption budget, no spread": {

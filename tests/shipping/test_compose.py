@@ -24,7 +24,7 @@ from tests.shipping.conftest import BARE, Container
 from tests.shipping.test_image import PATIENCE, _answers
 
 FILE = ROOT / "docker-compose.yml"
-OURS = {"web", "worker", "beat", "migrate", "keys", "demo", "demo-cluster"}
+OURS = {"web", "worker", "beat", "watch", "migrate", "keys", "demo", "demo-cluster"}
 ONCE = {"migrate", "keys", "demo-cluster"}
 
 
@@ -189,11 +189,11 @@ def test_every_command_of_ours_runs_in_the_order_that_compose_starts_them(
     deployed["demo"].start("-m", *services["demo"]["entrypoint"][4:], *command("demo"))
     wait_until(lambda: accepts_connections(demo_port), "the demo cluster answers", seconds=PATIENCE)
     added = deployed["demo-cluster"].run(*command("demo-cluster"))
-    for name in ("web", "worker", "beat"):
+    for name in ("web", "worker", "beat", "watch"):
         deployed[name].start(*command(name))
 
     wait_until(lambda: _answers(web_port, "/readyz"), "the web is ready", seconds=PATIENCE)
-    for name in ("worker", "beat"):
+    for name in ("worker", "beat", "watch"):
         wait_until(lambda name=name: deployed[name].is_alive(name), f"{name} turns", seconds=PATIENCE)  # type: ignore[misc]
     wait_until(lambda: _is_scanned(deployed["web"]), "a scan ends", seconds=PATIENCE)
     assert "one-time password" in migrated
