@@ -20,6 +20,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from dashboard.identity import as_of_now, is_operator
 from dashboard.models import Subscription
 from dashboard.models.subscription import normalised
 from scanner.models import Namespace, NamespaceOwner
@@ -117,7 +118,7 @@ class _People:
         self._subscribed = set(Subscription.objects.exclude(user=None).values_list("user", flat=True))
 
     def operators(self) -> list[User]:
-        return [user for user in self._users if user.is_staff]
+        return [user for user in self._users if is_operator(as_of_now(user))]
 
     def named(self, name: str) -> User | None:
         """The person of this user name or e-mail address who has been here."""

@@ -26,7 +26,7 @@ from django.db.models import Count, Max, OuterRef, Q, Subquery
 from django.db.models.functions import TruncDate
 from django.urls import get_script_prefix, reverse
 
-from dashboard.identity import is_operator
+from dashboard.identity import as_of_now, is_operator
 from dashboard.mail.message import report_headers
 from dashboard.mail.rendering import render_report
 from dashboard.models import Acknowledgement, Mail, Subscription
@@ -163,6 +163,8 @@ class _Round:
 
     def send(self, subscription: Subscription) -> int:
         """1 if there is a mail now that was not there before."""
+        if subscription.user is not None:
+            as_of_now(subscription.user)
         since = subscription.period_start
         # Here and not in the key below: the claim moves both on.
         key = f"{KIND}:{subscription.pk}:{since.astimezone(UTC).isoformat(timespec='seconds')}"

@@ -14,7 +14,7 @@ from ninja.security import APIKeyCookie, HttpBearer
 
 from dashboard.api import throttling
 from dashboard.api.problems import FORBIDDEN, NO_KEY, NOT_FOUND, READ_ONLY, TOO_MANY, Problem
-from dashboard.identity import is_operator
+from dashboard.identity import as_of_now, is_operator
 from dashboard.models import KEY_MARK, ApiKey
 from scanner.models import Cluster, ClusterQuerySet, Freshness, Namespace, NamespaceQuerySet, Scan
 
@@ -118,15 +118,7 @@ class KeyAuth(HttpBearer):
                 raise Problem(TOO_MANY, "Too many calls with a key that is no good.", headers=wait)
             raise Problem(NO_KEY, "This key is unknown, expired or revoked.")
         ApiKey.objects.note_use(key, now=now)
-        return _admit(request, Caller(_as_of_now(key.user), key))
-
-
-def _as_of_now(user: Any) -> Any:
-    """A person who comes by a trusted header is an operator while the settings say so, which their row learns only when
-    they come again."""
-    if not user.has_usable_password():
-        user.is_staff = user.is_staff and user.get_username() in settings.OPERATORS
-    return user
+        return _admit(request, Caller(as_of_now(key.user), key))
 
 
 class BrowserAuth(APIKeyCookie):

@@ -15,6 +15,7 @@ from dashboard import exporting
 from dashboard.api.document import document
 from dashboard.api.document import reference as reference_of
 from dashboard.expiry_calendar import calendar_of, feed_address
+from dashboard.identity import as_of_now
 from dashboard.key_form import KeyForm
 from dashboard.models import ApiKey, CalendarFeed
 from dashboard.shell import shell_of
@@ -85,7 +86,7 @@ def calendar(request: HttpRequest, token: str) -> HttpResponseBase:
         raise Http404("No such calendar")
     now = timezone.now()
     CalendarFeed.objects.note_use(feed, now=now)
-    return calendar_of(request, feed.user, now=now)
+    return calendar_of(request, as_of_now(feed.user), now=now)
 
 
 @require_safe

@@ -263,3 +263,12 @@ def test_people_see_their_own_keys_and_operators_all() -> None:
 
     assert "of grace" not in client_of(factories.owner("other")).get("/settings/api-keys/").content.decode()
     assert "of grace" in client_of(factories.operator()).get("/settings/api-keys/").content.decode()
+
+
+def test_somebody_from_a_header_reads_of_all_namespaces_only_while_the_settings_say_so(settings: Any) -> None:
+    boss = User.objects.create_user(username="boss@example.com", is_staff=True)
+    settings.OPERATORS = frozenset()
+    assert events(boss) == []
+
+    settings.OPERATORS = frozenset({"boss@example.com"})
+    assert len(events(boss)) == 1

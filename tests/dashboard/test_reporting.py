@@ -418,3 +418,19 @@ def test_a_preview_of_what_is_not_saved_changes_nothing(cluster: Cluster) -> Non
     assert told.settings_url == "https://credboard.example.com/settings/report/"
     assert not Subscription.objects.exists()
     assert not Finding.objects.exists()
+
+
+def test_who_came_by_a_header_and_is_no_operator_any_more_is_told_of_their_own_only(
+    cluster: Cluster, settings: Any
+) -> None:
+    settings.OPERATORS = frozenset()
+    boss = User.objects.create_user(username="boss@example.com", is_staff=True)
+    factories.namespace(cluster, "team-vision", owners=("boss@example.com",), cells={QUAY: "critical missing"})
+    factories.namespace(cluster, "team-audio", cells={QUAY: "critical missing"})
+    subscribe("boss@example.com", user=boss)
+
+    (mail,) = send()
+
+    assert "team-vision" in mail.text
+    assert "team-audio" not in mail.text
+    assert mail.subject.startswith("Your Namespaces")
