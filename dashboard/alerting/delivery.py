@@ -24,6 +24,7 @@ from django.views.decorators.debug import sensitive_variables
 from dashboard.alerting.sending import BadAddress, NotSent, load, send
 from dashboard.encryption import CannotDecrypt, decrypt
 from dashboard.models import AlertMessage, AlertPlan, AlertRoute
+from dashboard.reporting import public
 from scanner.check import Status
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ def _note(errand: Errand, error: str) -> None:
 def send_test(route: AlertRoute) -> str:
     """Send a test message to `route` now. Returns why that failed, "" when the service took it. A failure says nothing
     of the route's health; a success ends its pause."""
-    base = str(getattr(settings, "PUBLIC_URL", "") or "")
+    base = public("matrix") if settings.PUBLIC_URL else ""
     body = "This is a test. When a credential goes wrong, a message like this says which, where and what to do."
     try:
         send(

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import tzinfo
 
 from django.conf import settings
-from django.urls import reverse
 from django.utils.http import urlencode
 
 from dashboard.alerting.wording import Names
+from dashboard.reporting import public
 from scanner.models import Cluster
 
 
@@ -23,14 +23,13 @@ class _Links:
     """Addresses of pages. "" while nobody has said under which address people reach Credboard (CREDBOARD_URL)."""
 
     def __init__(self, namespaces: Mapping[int, str], clusters: Mapping[int, str]) -> None:
-        self._base = str(getattr(settings, "PUBLIC_URL", "") or "").rstrip("/")
         self._namespaces, self._clusters = namespaces, clusters
 
     def __call__(self, cluster: int, credential: str, reason: str, namespace: int | None) -> str:
-        if not self._base:
+        if not settings.PUBLIC_URL:
             return ""
         name = self._clusters[cluster]
         if namespace is not None:
-            return self._base + reverse("cell", args=[name, self._namespaces[namespace], credential])
+            return public("cell", name, self._namespaces[namespace], credential)
         query = {"cluster": name, "credential": credential, "reason": reason}
-        return f"{self._base}{reverse('matrix')}?{urlencode({key: value for key, value in query.items() if value})}"
+        return f"{public('matrix')}?{urlencode({key: value for key, value in query.items() if value})}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from django.test import RequestFactory
 from django.urls import set_script_prefix
 from pytest_django.fixtures import Settings
 
+from dashboard.alerting.naming import naming
 from dashboard.wsgi import below
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -49,3 +52,15 @@ def test_a_path_that_only_begins_alike_is_not_below_it() -> None:
     status, _, _ = ask("/credboardhealthz")
 
     assert not status.startswith("200")
+
+
+@pytest.mark.parametrize("url", ["https://example.com", "https://example.com/credboard"])
+def test_links_in_alerts_have_the_prefix_once(settings: Settings, url: str) -> None:
+    where = factories.namespace(factories.cluster("prod-eu"), "team-vision")
+    settings.PUBLIC_URL = url
+    set_script_prefix("/credboard/")
+    link = naming({where.pk: where.name}, zone=UTC).link
+
+    cell = link(where.cluster_id, "tls", "", where.pk)
+    assert cell == "https://example.com/credboard/n/prod-eu/team-vision/cells/tls/"
+    assert link(where.cluster_id, "tls", "", None).startswith("https://example.com/credboard/?cluster=prod-eu")
