@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from scanner.check import Status
+from scanner.check import Status, rank
 
 #: A cell that changes so often within so long is flapping …
 FLAPS: Final = 3
@@ -86,9 +86,15 @@ def heard(
         if told is not None and (told.status, told.reason) == (status, reason):
             return told, None
         return Told(status=status, reason=reason, changed_at=at), News.TROUBLE
-    if is_blind or told is None:
+    if is_blind or told is None or _is_no_better(told, status):
         return told, None
     return None, (News.RECOVERY if wishes.recovery else None)
+
+
+def _is_no_better(told: Told, status: str) -> bool:
+    """A credential that was about to end and has ended, or a warning that turned critical, has not recovered, though
+    the route did not ask for what it is now."""
+    return bool(status and told.status) and status != Status.OK and rank(Status(status)) >= rank(Status(told.status))
 
 
 def calmed(told: Told, *, wishes: Wishes, now: datetime, is_silent: bool = False) -> tuple[Told | None, News | None]:

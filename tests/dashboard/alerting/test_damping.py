@@ -117,3 +117,10 @@ def test_a_change_after_the_calm_is_told_as_if_the_cell_had_never_flapped() -> N
         wishes=CRITICAL,
     )
     assert (after, news) == (told(at=NOON + timedelta(hours=2)), News.TROUBLE)
+
+
+@pytest.mark.parametrize("after", ["critical expired", "warning shadowed"])
+def test_what_got_worse_or_is_as_bad_has_not_recovered_whatever_the_route_asks_for(after: str) -> None:
+    wishes = Wishes(severities=frozenset(), expiring=True)
+    assert hear(told("warning", "expiring"), after, wishes=wishes) is None
+    assert hear(told("warning", "expiring"), "ok valid", wishes=wishes) is News.RECOVERY
