@@ -326,11 +326,11 @@ SCAN_RETENTION = env.integer(
 HISTORY_RETENTION = env.integer(
     "CREDBOARD_HISTORY_RETENTION_DAYS",
     90,
-    minimum=15,
+    minimum=40,
     maximum=3_650,
     unit="days",
     about="How long resolved findings, changes of cells and acknowledgements that ended are kept: reports and the "
-    "history of a cell are made of them, a report of two weeks at most. What is open stays.",
+    "history of a cell are made of them, and a monthly report looks back five weeks. What is open stays.",
 )
 GONE_RETENTION = env.integer(
     "CREDBOARD_GONE_RETENTION_DAYS",

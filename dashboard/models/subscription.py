@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from dashboard.schedule import LENGTHS, Frequency, following
 
-#: The longest time that a report looks back, however long none was sent.
-LONGEST_PERIOD: Final = timedelta(days=31)
+#: The longest time that a report looks back, however long none was sent: from one first Monday of a month to the next
+#: it is five weeks now and then, and an hour more where the clocks go back between them.
+LONGEST_PERIOD: Final = timedelta(days=35, hours=12)
 
 
 def normalised(address: str) -> str:
@@ -130,7 +131,7 @@ class Subscription(models.Model):
 
     @property
     def period_start(self) -> datetime:
-        """Where the time of the report that is due begins: where that of the last one ended, at most a month ago.
+        """Where the time of the report that is due begins: where the last one ended, at most `LONGEST_PERIOD` ago.
 
         Each report's begins later than that of the one before, so it names the report among all of this subscription.
         Raises ValueError when none is due.

@@ -96,10 +96,10 @@ class TestClaim:
         made.claim(now=late)
         assert made.period_start == late
 
-    def test_it_never_looks_back_for_more_than_a_month(self) -> None:
+    def test_it_never_looks_back_for_more_than_the_longest_month(self) -> None:
         made = subscribed(sent_until=NOW - timedelta(days=300))
 
-        assert made.period_start == MONDAY - timedelta(days=31)
+        assert made.period_start == MONDAY - timedelta(days=35, hours=12)
 
     def test_one_that_is_off_has_no_time(self) -> None:
         with pytest.raises(ValueError, match="No report is due"):
@@ -261,3 +261,12 @@ class TestAnotherAddress:
         forged = signing.dumps({"user": user.pk, "address": "ada@example.com"}, salt="something else")
 
         assert report_settings.asked(forged, user) is None
+
+
+def test_a_month_of_five_weeks_is_told_as_a_whole() -> None:
+    first = datetime(2026, 6, 1, 9, tzinfo=UTC)
+    monthly = Subscription(frequency="monthly", weekday=0, hour=9, time_zone="UTC", sent_until=first)
+    monthly.plan(now=first)
+
+    assert monthly.next_send_at == datetime(2026, 7, 6, 9, tzinfo=UTC)
+    assert monthly.period_start == first
