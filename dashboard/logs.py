@@ -44,6 +44,10 @@ def masked(text: str) -> str:
     return _SECRET_WORD.sub(r"\1\2…", _SECRET_PATH.sub(r"\1…", text))
 
 
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
+
+
 class LineFormatter(logging.Formatter):
     """A line for people: time, level, logger, what happened, and the ids in brackets."""
 
@@ -51,6 +55,9 @@ class LineFormatter(logging.Formatter):
         super().__init__("{asctime} {levelname:<7} {name}: {message}", style="{")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's own name)
+        # What came from outside may hold line breaks, and a forged line would look like one of ours. A traceback, which
+        # comes after this, keeps its lines.
+        record.message = "".join(one if one.isprintable() else _escaped(one) for one in record.message)
         told = " ".join(f"{name.removesuffix('_id')}={value}" for name, value in log_context.ids().items())
         return super().formatMessage(record) + (f" [{told}]" if told else "")
 

@@ -224,3 +224,9 @@ class TestGunicorn:
         assert [one["request_id"] for one in told if one["message"].startswith("GET /healthz 200")] == [
             "0af7651916cd43dd"
         ]
+
+
+def test_a_path_cannot_forge_a_line_for_people() -> None:
+    line = LineFormatter().format(record("GET %s", "/a\n2026-11-23 ERROR root: forged"))
+
+    assert line.endswith(r"GET /a\n2026-11-23 ERROR root: forged")
