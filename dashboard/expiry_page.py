@@ -134,6 +134,11 @@ class ExpiryPage:
             return rows
         return rows.filter(expires_at__lt=self.now + timedelta(days=int(self.within)))
 
+    def all_cells(self) -> QuerySet[Cell]:
+        """All that the list is made of, over all pages, soonest first: for an export, which reads them one by one."""
+        rows = self._in_list.select_related("credential", "namespace")
+        return rows.order_by("expires_at", "namespace__name", "credential__slug")
+
     @staticmethod
     def _span(first: date, last: date) -> tuple[datetime, datetime]:
         """From the beginning of `first` to the end of `last`, in the reader's time zone."""
@@ -302,8 +307,12 @@ class ExpiryPage:
 
     @property
     def csv_url(self) -> str:
-        """All that ends, as CSV; "" where that page is not there. It knows one filter."""
-        return _maybe("export", "expiry", credential=self.filters.credential, cluster=self._cluster_in_url)
+        """What the list is made of, over all pages, as CSV; "" where that page is not there."""
+        if not (path := _maybe("export", "expiry")):
+            return ""
+        return self.url(
+            path=path, view="", month="", within=self.filters.within or ("all" if self.filters.view else "")
+        )
 
     @property
     def feeds_url(self) -> str:

@@ -13,10 +13,13 @@ from typing import Any, Final
 from django.http import Http404, QueryDict, StreamingHttpResponse
 
 from dashboard.audit import AuditPage
+from dashboard.endings import ExpiryFilters
+from dashboard.expiry_page import ExpiryPage
+from dashboard.findings_page import FindingFilters, FindingsPage
 from dashboard.matrix_page import Filters, MatrixPage
 from dashboard.shell import Shell
 from scanner.check import Status
-from scanner.models import Cell, Cluster, Finding, Freshness, Namespace
+from scanner.models import Cluster, Freshness
 
 #: What makes a spreadsheet read a cell as a formula (OWASP, CSV injection).
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -82,57 +85,37 @@ def _told(status: Status | None, text: str) -> str:
     return f"{status}: {text}" if text else str(status)
 
 
-class _Chosen:
-    """The filters that findings and expiry share, as their URLs hold them."""
-
-    def __init__(self, user: Any, query: QueryDict, shell: Shell) -> None:
-        self._query = query
-        cluster = _cluster(shell)
-        self.fresh = Freshness([cluster], now=shell.now)
-        namespaces = Namespace.objects.visible_to(user).of_cluster(cluster)
-        named = self.text("namespace")
-        self.namespaces = namespaces.named([named]) if named else namespaces
-
-    def text(self, name: str) -> str:
-        return "".join(letter for letter in self._query.get(name, "") if letter.isprintable()).strip()[:320]
-
-
 def _findings(user: Any, query: QueryDict, shell: Shell) -> Lines:
-    chosen = _Chosen(user, query, shell)
-    rows = Finding.objects.within(chosen.namespaces)
-    rows = {"resolved": rows.resolved, "all": rows.all}.get(chosen.text("state"), rows.open)()
-    if code := chosen.text("code"):
-        rows = rows.of_code(code)
-    if status := chosen.text("status"):
-        rows = rows.of_status(status)
-    if credential := chosen.text("credential"):
-        rows = rows.of_slug(credential)
+    cluster, named = _cluster(shell), query.get("namespace", "").replace("\x00", "").strip()
+    page = FindingsPage(cluster, user, FindingFilters.read(query), cluster_in_url="", now=shell.now)
+    rows = page.all_rows().filter(namespace__name=named) if named else page.all_rows()
+    fresh = Freshness([cluster], now=shell.now)
 
     def lines() -> Lines:
         yield [
             "Namespace", "Status", "Code", "Reason", "Credential", "Object", "Message", "First seen", "Last seen",
             "Resolved", "Expires", "Stale",
         ]  # fmt: skip
-        for row in rows.worst_first().iterator(CHUNK):
-            is_stale = chosen.fresh.is_stale(row.namespace.cluster_id, row.namespace.scanned_at)
+        for row in rows.iterator(CHUNK):
+            is_stale = row.resolved_at is None and fresh.is_stale(cluster.pk, row.namespace.scanned_at)
             yield [
-                row.namespace.name, row.status, row.code, row.reason, row.credential, row.object, row.message,
-                row.first_seen_at, row.last_seen_at, row.resolved_at, row.expires_at, "yes" if is_stale else "",
+                row.namespace.name, Status.UNKNOWN if is_stale else row.status, row.code, row.reason, row.credential,
+                row.object, row.message, row.first_seen_at, row.last_seen_at, row.resolved_at, row.expires_at,
+                "yes" if is_stale else "",
             ]  # fmt: skip
 
     return lines()
 
 
 def _expiry(user: Any, query: QueryDict, shell: Shell) -> Lines:
-    chosen = _Chosen(user, query, shell)
-    rows = Cell.objects.within(chosen.namespaces).ending()
-    if credential := chosen.text("credential"):
-        rows = rows.of_slug(credential)
+    cluster = _cluster(shell)
+    rows = ExpiryPage(cluster, user, ExpiryFilters.read(query), cluster_in_url="", now=shell.now).all_cells()
+    fresh = Freshness([cluster], now=shell.now)
 
     def lines() -> Lines:
         yield ["Expires", "Namespace", "Credential", "Secret", "Status", "Reason", "Source"]
-        for row in rows.soonest_first().iterator(CHUNK):
-            is_stale = chosen.fresh.is_stale(row.namespace.cluster_id, row.namespace.scanned_at)
+        for row in rows.iterator(CHUNK):
+            is_stale = fresh.is_stale(cluster.pk, row.namespace.scanned_at)
             status, reason = (Status.UNKNOWN, "stale") if is_stale else (row.status, row.reason)
             yield [
                 row.expires_at, row.namespace.name, row.credential.slug, row.secret, status, reason, row.expiry_source,

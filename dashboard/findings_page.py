@@ -276,6 +276,11 @@ class FindingsPage:
         found = self._matching.annotate(has_cell=Exists(cell), seen_to=Exists(own)).select_related("namespace")
         return [self._row(finding) for finding in found.order_by(*order)[self.first - 1 : self.last]]
 
+    def all_rows(self) -> QuerySet[Finding]:
+        """All that matches, over all pages, in the order of `rows`: for an export, which reads them one by one."""
+        order = ("-resolved_at", "pk") if self.is_resolved else ("-rank_now", "code", "namespace__name", "object", "pk")
+        return self._matching.select_related("namespace").order_by(*order)
+
     def _row(self, finding: Any) -> Row:
         namespace = finding.namespace
         namespace.cluster = self.cluster
@@ -365,21 +370,11 @@ class FindingsPage:
 
     @property
     def csv_url(self) -> str:
-        """The findings of this tab, check, status and credential as CSV: what its page can choose by. "" without it."""
+        """What the page shows, over all pages, as CSV; "" without that page."""
         try:
-            url = reverse("export", args=["findings"])
+            return self.url(path=reverse("export", args=["findings"]), group="")
         except NoReverseMatch:
             return ""
-        chosen = self.filters
-        parts = {
-            "cluster": self._cluster_in_url,
-            "state": chosen.tab,
-            "code": chosen.code,
-            "status": chosen.status,
-            "credential": chosen.credential if chosen.credential != NO_CREDENTIAL else "",
-        }
-        query = urlencode({name: value for name, value in parts.items() if value})
-        return f"{url}?{query}" if query else url
 
     @property
     def state(self) -> tuple[object, ...]:

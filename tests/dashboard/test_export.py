@@ -81,12 +81,12 @@ def test_what_is_stale_is_exported_as_unknown(ada: Client) -> None:
     Namespace.objects.update(scanned_at=timezone.now() - timedelta(days=1))
 
     assert {row[3] for row in table(ada, "matrix")[1:]} == {"unknown"}
-    assert {row[4] for row in table(ada, "expiry")[1:]} == {"unknown"}
+    assert {row[4] for row in table(ada, "expiry", "?within=all")[1:]} == {"unknown"}
     assert {row[-1] for row in table(ada, "findings")[1:]} == {"yes"}
 
 
 def test_findings_expiry_and_audit_are_exported(ada: Client) -> None:
-    findings, expiry, audit = (table(ada, name) for name in ("findings", "expiry", "audit"))
+    findings, expiry, audit = (table(ada, name, "?within=all") for name in ("findings", "expiry", "audit"))
 
     assert sorted(row[6] for row in findings[1:]) == [
         "in team-nlp, \"quoted\"\nand on two lines", "in team-vision, \"quoted\"\nand on two lines",
@@ -100,15 +100,15 @@ def test_findings_expiry_and_audit_are_exported(ada: Client) -> None:
 def test_findings_are_exported_with_their_filters(ada: Client) -> None:
     assert [row[0] for row in table(ada, "findings", "?namespace=team-nlp")[1:]] == ["team-nlp"]
     assert table(ada, "findings", "?code=TK01")[1:] == []
-    assert table(ada, "findings", "?state=resolved")[1:] == []
+    assert table(ada, "findings", "?tab=resolved")[1:] == []
     assert table(ada, "findings", "?credential=tls")[1:] == []
     assert table(ada, "findings", "?status=warning")[1:] == []
-    assert table(ada, "expiry", "?credential=registry/quay.io")[1:] == []
+    assert table(ada, "expiry", "?credential=registry/quay.io&within=all")[1:] == []
 
 
 @pytest.mark.parametrize("name", exporting.TABLES)
 def test_an_owner_exports_nothing_of_others(name: str) -> None:
-    rows = table(client_of(factories.owner()), name)
+    rows = table(client_of(factories.owner()), name, "?within=all")
 
     assert len(rows) == 2
     assert "team-nlp" not in str(rows)
@@ -158,3 +158,16 @@ def test_more_rows_cost_no_more_queries(ada: Client, cluster: Cluster, name: str
 def test_the_pages_lead_to_their_files(ada: Client) -> None:
     assert 'href="/export/matrix.csv?status=critical"' in ada.get("/?status=critical&rows=100").content.decode()
     assert 'href="/export/audit.csv?actor=grace"' in ada.get("/audit/?actor=grace").content.decode()
+
+
+def test_findings_and_ends_are_exported_as_their_pages_show_them(ada: Client, cluster: Cluster) -> None:
+    old = factories.namespace(cluster, "team-old", scanned_at=timezone.now() - timedelta(days=9))
+    factories.finding(old)
+
+    assert {row[0]: row[1] for row in table(ada, "findings")[1:]}["team-old"] == "unknown"
+    assert [row[0] for row in table(ada, "findings", "?q=vision&status=critical")[1:]] == ["team-vision"]
+    assert table(ada, "findings", "?acknowledged=only")[1:] == []
+    assert table(ada, "findings", "?reason=expired")[1:] == []
+    assert table(ada, "expiry", "?within=7")[1:] == []
+    assert table(ada, "expiry", "?within=all&kind=registry")[1:] == []
+    assert len(table(ada, "expiry", "?day=2027-03-04")[1:]) == 2

@@ -165,12 +165,12 @@ def test_a_cause_opens_into_its_findings(ada: Client, cluster: Cluster) -> None:
     assert part.count('class="link name"') == 3
 
 
-def test_the_csv_is_asked_for_with_what_it_can_choose_by(ada: Client, cluster: Cluster) -> None:
+def test_the_csv_is_asked_for_with_what_the_page_was_asked_for(ada: Client, cluster: Cluster) -> None:
     hurt(cluster, "team-a")
 
     page = ada.get("/findings/?code=PS01&tab=resolved&q=team&credential=-&page=2").content.decode()
 
-    assert 'href="/export/findings.csv?state=resolved&amp;code=PS01"' in page
+    assert 'href="/export/findings.csv?q=team&amp;code=PS01&amp;credential=-&amp;tab=resolved"' in page
 
 
 @pytest.mark.parametrize("query", ["", "group=no", "q=team&status=critical", "acknowledged=hide", "tab=resolved"])
