@@ -123,7 +123,7 @@ def names(resolver: URLResolver | None = None) -> list[str]:
 @pytest.fixture(autouse=True)
 def world(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    monkeypatch.setattr(scan, "_tell_dispatcher", lambda: True)
+    monkeypatch.setattr(scan, "tell_dispatcher", lambda: True)
     cluster = factories.cluster("prod-eu", pk=int(CLUSTER["pk"]), kubeconfig="/no/such/kubeconfig")
     factories.namespace(
         cluster,

@@ -74,7 +74,7 @@ def api(demo: DemoCluster, tmp_path: Path) -> Iterator[Api]:
 
 @pytest.fixture
 def namespace(monkeypatch: pytest.MonkeyPatch) -> Namespace:
-    monkeypatch.setattr(scan, "_tell_dispatcher", lambda: True)
+    monkeypatch.setattr(scan, "tell_dispatcher", lambda: True)
     cluster = Cluster.objects.create(name="prod-eu", next_scan_at=None)
     return Namespace.objects.create(cluster=cluster, name=NAME)
 
