@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--skip-cluster", action="store_true", help="only what needs no API server")
     parser.add_argument("--mutations", type=int, default=100_000, help="broken Secrets to read; 0 for none")
     parser.add_argument("--reports", type=int, default=2000, help="owners who get a report by mail; 0 for none")
+    parser.add_argument("--watch", type=int, default=200, help="Namespaces to watch changes in; 0 for none")
     options = parser.parse_args()
     if not options.skip_cluster:
         whole = bench_cluster(Size(options.namespaces), options.repeat)
@@ -60,6 +61,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
             command = [sys.executable, "-m", "tests.bench.reports", str(options.reports)]
             run("reports", command, _environment(Path(folder)), echo=True)
+    if options.watch and not options.skip_cluster:
+        with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
+            command = [sys.executable, "-m", "tests.bench.watch", str(options.watch)]
+            run("watching", command, _environment(Path(folder)), echo=True)
     with tempfile.TemporaryDirectory(prefix="credboard-bench-") as folder:
         run("metrics", [sys.executable, "-m", "tests.bench.metrics"], _environment(Path(folder)), echo=True)
 
