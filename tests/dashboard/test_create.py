@@ -62,7 +62,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append("told")
         return True
 
-    monkeypatch.setattr(scan, "_tell_dispatcher", tell)
+    monkeypatch.setattr(scan, "tell_dispatcher", tell)
     return calls
 
 
@@ -379,7 +379,7 @@ class TestWithoutABroker:
     @pytest.fixture
     def no_broker(self, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """The application as it is when Redis went away."""
-        monkeypatch.setattr(scan, "_tell_dispatcher", TELL)
+        monkeypatch.setattr(scan, "tell_dispatcher", TELL)
         celery_app.pool.force_close_all()
         monkeypatch.setattr(celery_app.conf, "broker_url", valkey.url)
         valkey.stop()
@@ -399,7 +399,7 @@ class TestWithoutABroker:
         assert AuditEntry.objects.get().outcome == "done"
 
 
-TELL = scan._tell_dispatcher
+TELL = scan.tell_dispatcher
 
 
 class TestAnOwnerOnARealApiServer:

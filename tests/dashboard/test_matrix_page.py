@@ -331,7 +331,7 @@ def test_a_page_has_no_inline_style_script_or_handler(ada: Client, cluster: Clus
 def test_an_operator_has_the_cluster_scanned_and_comes_back(
     ada: Client, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scanner.scan._tell_dispatcher", lambda: True)
+    monkeypatch.setattr("scanner.scan.tell_dispatcher", lambda: True)
 
     response = ada.post("/scan/prod-eu/", {"next": "/?q=x"})
 
@@ -342,7 +342,7 @@ def test_an_operator_has_the_cluster_scanned_and_comes_back(
 
 
 def test_nobody_is_sent_to_another_site(ada: Client, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scanner.scan._tell_dispatcher", lambda: True)
+    monkeypatch.setattr("scanner.scan.tell_dispatcher", lambda: True)
 
     assert ada.post("/scan/prod-eu/", {"next": "https://evil.example/"}).headers["Location"] == "/"
 
@@ -350,7 +350,7 @@ def test_nobody_is_sent_to_another_site(ada: Client, cluster: Cluster, monkeypat
 def test_an_owner_may_not_scan_the_cluster_but_the_own_namespace(
     client: Client, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scanner.scan._tell_dispatcher", lambda: True)
+    monkeypatch.setattr("scanner.scan.tell_dispatcher", lambda: True)
     factories.namespace(cluster, "mine", owners=("grace",))
     factories.namespace(cluster, "theirs")
     client.force_login(factories.owner("grace"))

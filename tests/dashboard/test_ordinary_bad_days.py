@@ -194,7 +194,7 @@ class TestWithoutRedis:
         assert "Redis does not answer" in text(ada.get("/"))
 
     def test_a_scan_that_is_asked_for_is_noted(self, ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("scanner.scan._tell_dispatcher", lambda: False)
+        monkeypatch.setattr("scanner.scan.tell_dispatcher", lambda: False)
         factories.cluster(scanned_at=timezone.now())
 
         page = text(ada.post("/scan/prod-eu/", follow=True))

@@ -29,7 +29,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         calls.append(True)
         return True
 
-    monkeypatch.setattr(scan, "_tell_dispatcher", tell)
+    monkeypatch.setattr(scan, "tell_dispatcher", tell)
     return calls
 
 
