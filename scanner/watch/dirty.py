@@ -55,7 +55,7 @@ class Dirty:
         self._waiting: dict[str, _Waiting] = {}
         #: Namespace -> when it was last taken, and how long it rests since.
         self._resting: dict[str, tuple[float, float]] = {}
-        self._whole = False
+        self._whole: _Waiting | None = None
         self._flooded = False
         self._whole_not_before = float("-inf")
         self._tokens = limits.rate
@@ -69,23 +69,24 @@ class Dirty:
         if waiting is None:
             if len(self._waiting) >= self._limits.most:
                 self._waiting.clear()
-                self._whole = self._flooded = True
+                self._whole, self._flooded = _Waiting(float("-inf"), float("-inf")), True
                 return
             waiting = self._waiting[namespace] = _Waiting(now, now)
         waiting.last = now
         if appeared is not None:
             waiting.appeared = appeared
 
-    def mark_whole(self) -> None:
+    def mark_whole(self, *, now: float) -> None:
         """Something may have changed anywhere."""
-        self._whole = True
+        self._whole = self._whole or _Waiting(now, now)
+        self._whole.last = now
 
     def take(self, *, now: float) -> Due:
         """What is due at `now`, which then no longer waits."""
         self._refill(now)
-        whole = self._whole and now >= self._whole_not_before
+        whole = self._whole is not None and now >= self._whole_at(self._whole)
         if whole:
-            self._whole = self._flooded = False
+            self._whole, self._flooded = None, False
             self._whole_not_before = now + self._limits.whole_rest
         taken: dict[str, bool] = {}
         for name in sorted(self._waiting, key=lambda name: self._waiting[name].first):
@@ -99,30 +100,39 @@ class Dirty:
 
     def take_all(self) -> Due:
         """Everything that waits, however long: for whoever ends."""
-        due = Due(namespaces={name: waiting.appeared for name, waiting in self._waiting.items()}, whole=self._whole)
+        due = Due(
+            namespaces={name: waiting.appeared for name, waiting in self._waiting.items()},
+            whole=self._whole is not None,
+        )
         self._waiting.clear()
-        self._whole = self._flooded = False
+        self._whole, self._flooded = None, False
         return due
 
     def put_back(self, due: Due, *, now: float) -> None:
         """What was taken could not be asked for: it is due at once."""
         if due.whole:
-            self._whole, self._whole_not_before = True, now
+            self._whole_not_before = now
+            self.mark_whole(now=now)
         for name, appeared in due.namespaces.items():
             self._resting.pop(name, None)
             self.mark(name, now=now, appeared=appeared or None)
 
     def next_at(self) -> float | None:
         """When `take` can have something; None when nothing waits."""
-        times = [self._whole_not_before] if self._whole else []
+        times = [self._whole_at(self._whole)] if self._whole else []
         if self._waiting:
             short = max(0.0, 1 - self._tokens) / self._limits.rate
             times.append(max(min(map(self._ready_at, self._waiting)), self._counted_at + short))
         return min(times, default=None)
 
+    def _whole_at(self, whole: _Waiting) -> float:
+        return max(self._settled_at(whole), self._whole_not_before)
+
+    def _settled_at(self, waiting: _Waiting) -> float:
+        return min(waiting.last + self._limits.quiet, waiting.first + self._limits.patience)
+
     def _ready_at(self, name: str) -> float:
-        waiting = self._waiting[name]
-        ready = min(waiting.last + self._limits.quiet, waiting.first + self._limits.patience)
+        ready = self._settled_at(self._waiting[name])
         taken_at, rest = self._resting.get(name, (float("-inf"), 0.0))
         return max(ready, taken_at + rest)
 

@@ -105,12 +105,12 @@ class Group:
         with self._sooner():
             if appeared is False and cluster.label_selector:
                 # It may be there, with other labels: only a scan of the cluster takes it out of what is shown.
-                self.dirty.mark_whole()
+                self.dirty.mark_whole(now=time.monotonic())
             self.dirty.mark(change.namespace, now=time.monotonic(), appeared=appeared)
 
     def missed(self) -> None:
         with self._sooner():
-            self.dirty.mark_whole()
+            self.dirty.mark_whole(now=time.monotonic())
 
     def refused(self) -> None:
         with self._changed:

@@ -17,6 +17,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,16 @@ def _measure(server: KubeApiServer, kubeconfig: Path, folder: Path, size: Size) 
 
     django.setup()
     from django.core.management import call_command
+    from django.utils import timezone
 
     from scanner.models import Cell, Cluster, Namespace, Scan
 
     call_command("migrate", verbosity=0)
-    Cluster.objects.create(name="bench", kubeconfig=str(kubeconfig), scan_interval=3600)
+    later = timezone.now() + timedelta(hours=1)
+    Cluster.objects.create(name="bench", kubeconfig=str(kubeconfig), scan_interval=3600, next_scan_at=later)
     with _role("worker", "--concurrency=2", folder=folder), _role("watch", folder=folder):
-        _until(lambda: Scan.objects.filter(state="done", namespace="").exists())
-        _until(lambda: not Scan.objects.filter(state="running").exists())
+        _until(lambda: Scan.objects.filter(state="done", namespace="").exists(), "scan")
+        _until(lambda: not Scan.objects.filter(state="running").exists(), "end of all scans")
         names = list(Namespace.objects.exclude(name__startswith="kube-").values_list("name", flat=True))
         latencies = []
         for number in range(CHANGES + WARM_UP):
@@ -80,7 +83,7 @@ def _measure(server: KubeApiServer, kubeconfig: Path, folder: Path, size: Size) 
             _write(server, name, host)
             began = time.perf_counter()
             cells = Cell.objects.filter(namespace__name=name, credential__slug=f"registry/{host}")
-            _until(cells.exists)
+            _until(cells.exists, f"cell of {host} in {name}")
             latencies.append(time.perf_counter() - began)
     return latencies[WARM_UP:]
 
@@ -107,11 +110,11 @@ def _role(*role: str, folder: Path) -> Iterator[ServerProcess]:
         process.stop()
 
 
-def _until(what: Any, seconds: float = 120) -> None:
+def _until(what: Any, name: str, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         if time.monotonic() > deadline:
-            raise SystemExit("it did not happen")
+            raise SystemExit(f"after {seconds:g} s: no {name}")
         time.sleep(0.01)
 
 

@@ -296,9 +296,9 @@ def test_without_the_database_what_changed_is_kept(
 
 def test_what_changed_is_due_when_it_is_told_to_stop(demo: DemoCluster, cluster: Cluster, watchers: Make) -> None:
     watcher = watchers(limits=Limits(quiet=600, patience=600, whole_rest=0))
-    settle(watcher)
+    drive(lambda: _is_open(watcher), watcher)
     write(demo)
-    drive(lambda: _waits(watcher), watcher)
+    drive(lambda: watcher._groups[cluster.pk].dirty._waiting, watcher)
     assert due() == set()
 
     watcher.stop()

@@ -78,9 +78,11 @@ def test_too_many_at_once_become_one_scan_of_the_cluster() -> None:
 
 def test_what_may_be_missed_anywhere_does_not_hold_up_what_changed() -> None:
     dirty = Dirty(LIMITS)
-    dirty.mark_whole()
+    for now in (9, 9.2, 9.4):
+        dirty.mark_whole(now=now)
+        assert not dirty.take(now=now)
     assert dirty.take(now=10).whole
-    dirty.mark_whole()
+    dirty.mark_whole(now=11)
     dirty.mark("a", now=11)
 
     due = dirty.take(now=12)
@@ -90,7 +92,7 @@ def test_what_may_be_missed_anywhere_does_not_hold_up_what_changed() -> None:
 
 def test_what_could_not_be_asked_for_is_due_again() -> None:
     dirty = Dirty(LIMITS)
-    dirty.mark_whole()
+    dirty.mark_whole(now=10)
     dirty.mark("a", now=10, appeared=True)
     due = dirty.take(now=11)
     dirty.put_back(due, now=11)

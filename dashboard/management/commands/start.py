@@ -21,7 +21,9 @@ _MIGRATION_LOCK: Final = 0x63726564
 
 
 class Command(BaseCommand):
-    help = "Become one process of Credboard: web, worker, beat or watch. Or prepare the database, once for all: migrate."
+    help = (
+        "Become one process of Credboard: web, worker, beat or watch. Or prepare the database, once for all: migrate."
+    )
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
