@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 
 from dashboard.forms_report import ReportForm
 from dashboard.models import Mail, Subscription
+from dashboard.models.mail import CONFIRMATION
 from dashboard.recipients import valid_address
 from dashboard.reporting import public
 from dashboard.schedule import Frequency
@@ -89,7 +90,7 @@ class ReportSettings:
         token = signing.dumps({"user": self.user.pk, "address": address, **self.form.choices()}, salt=_SALT)
         sent = Mail.objects.enqueue(
             key=f"confirm:{self.user.pk}:{slot}",
-            kind="confirm-address",
+            kind=CONFIRMATION,
             to=address,
             subject="Confirm your address for Credboard's reports",
             html="",

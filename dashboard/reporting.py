@@ -30,6 +30,7 @@ from dashboard.identity import as_of_now, is_operator
 from dashboard.mail.message import report_headers
 from dashboard.mail.rendering import render_report
 from dashboard.models import Acknowledgement, Mail, Subscription
+from dashboard.models.mail import REPORT
 from dashboard.recipients import may_be_written_to, names_by_address, namespaces_of
 from dashboard.report import EXPIRING_WITHIN, Report
 from dashboard.report_rows import (
@@ -52,7 +53,7 @@ from scanner.models.namespace import NamespaceQuerySet
 log = logging.getLogger(__name__)
 R = TypeVar("R", CellRow, Change)
 
-KIND: Final = "report"
+KIND: Final = REPORT
 #: How far the trend of a cluster looks back. Scans are kept for `settings.SCAN_RETENTION` days.
 TREND: Final = timedelta(days=30)
 _UNSUBSCRIBE: Final = "credboard.unsubscribe"

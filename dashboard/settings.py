@@ -413,8 +413,8 @@ API_RATE = env.integer(
     minimum=1,
     maximum=1_000_000,
     unit="calls a minute",
-    about="How often one key, or one person in a browser, may ask the API. Counted in Redis for all web processes; "
-    "while Redis is down each process counts for itself.",
+    about="How often one person may ask the API, in a browser and with keys together. Counted in Redis for all web "
+    "processes; while Redis is down each process counts for itself.",
 )
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}},

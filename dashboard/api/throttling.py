@@ -20,7 +20,7 @@ from django.core.cache.backends.base import BaseCache
 log = logging.getLogger(__name__)
 
 WINDOW: Final = 60  # seconds
-#: So many calls a minute from one address may come with a key that is no good, or with none.
+#: So many calls a minute from one address may come with a key that is no good.
 MOST_FAILURES: Final = 30
 #: Seconds for which Redis is not asked again after it did not answer.
 DOWN_FOR: Final = 5.0
@@ -84,7 +84,7 @@ counter: Final = Counter()
 
 
 def spend(who: str) -> Allowance:
-    """Count one call of a key or person."""
+    """Count one call of a person, with whatever key."""
     return counter.spend(who, limit=settings.API_RATE)
 
 

@@ -87,6 +87,10 @@ def deliver_due(
 
 def _deliver(mail: Mail, open_conversation: Conversation, tally: Tally, clock: Clock) -> Exception | None:
     """One attempt at `mail`, which this worker has claimed. What went wrong, or None."""
+    if mail.is_unwanted:
+        mail.fail(now=clock(), error="Its reader wants no more reports, or may no longer sign in.")
+        tally.failed += 1
+        return None
     try:
         open_conversation.send(
             message(mail, now=clock()).as_bytes(),

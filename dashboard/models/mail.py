@@ -29,6 +29,9 @@ LEASE: Final = timedelta(minutes=10)
 TOO_OLD: Final = timedelta(days=3)
 LONGEST_ERROR: Final = 256  # characters
 LONGEST_SUBJECT: Final = 200  # characters
+#: The `kind` of a report, and of the mail that asks whether an address is somebody's own.
+REPORT: Final = "report"
+CONFIRMATION: Final = "confirm-address"
 
 
 class MailQuerySet(models.QuerySet["Mail"]):
@@ -84,7 +87,7 @@ class MailQuerySet(models.QuerySet["Mail"]):
         for pk, as_read in self.due(now).values_list("pk", "next_try_at")[:20]:
             same = self.filter(pk=pk, state__in=_UNSENT, next_try_at=as_read)
             if same.update(state=Mail.State.SENDING, next_try_at=lease, attempts=F("attempts") + 1) == 1:
-                return self.get(pk=pk)
+                return self.select_related("subscription__user").get(pk=pk)
         return None
 
     def under_way(self, now: datetime) -> int:
@@ -104,13 +107,15 @@ class MailQuerySet(models.QuerySet["Mail"]):
         return old.update(state=Mail.State.FAILED, next_try_at=None, settled_at=now)
 
     def visible_to(self, user: Any) -> MailQuerySet:
-        """All for operators; for others what is for their own address or subscription."""
+        """All for operators; for others what is for their own address or subscription. But nobody sees here the link
+        that shows that an address is somebody's own: it would show no such thing any more."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
+        mails = self.exclude(kind=CONFIRMATION)
         if is_operator(user):
-            return self.all()
+            return mails
         own = Q(subscription__user=user)
-        return self.filter(own | Q(to__iexact=user.email) if user.email else own)
+        return mails.filter(own | Q(to__iexact=user.email) if user.email else own)
 
     def archive(self, user: Any, *, to: str = "", state: str = "") -> MailQuerySet:
         """What `user` may see, newest first, without the mails themselves: those to addresses that contain `to`, in
@@ -204,6 +209,14 @@ class Mail(models.Model):
             attempts=self.attempts if counts else self.attempts - 1,
             error=storable(error)[:LONGEST_ERROR],
         )
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether its reader chose to get no more reports, or may no longer sign in, since it was written."""
+        subscription = self.subscription
+        if self.kind != REPORT or subscription is None:
+            return False
+        return subscription.frequency == "off" or (subscription.user is not None and not subscription.user.is_active)
 
     def fail(self, *, now: datetime, error: str) -> bool:
         """It was not taken, and never will be."""

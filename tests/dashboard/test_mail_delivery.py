@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -24,11 +25,12 @@ from dashboard.mail.conversation import MOST_PER_CONNECTION, Undelivered
 from dashboard.mail.delivery import CONFIGURATION_PAUSE, GIVE_UP_AFTER, LONGEST_PAUSE, deliver_due, pause_after
 from dashboard.mail.message import message_id
 from dashboard.mail.server import Sender, SmtpServer
-from dashboard.models import Mail
+from dashboard.models import Mail, Subscription
 from dashboard.models.mail import LEASE, TOO_OLD
 from dashboard.tasks import dispatch_mails
+from tests import factories
 from tests.rig.certificates import CertificateAuthority
-from tests.rig.process import ServerProcess
+from tests.rig.process import ServerProcess, free_port
 from tests.rig.shared_database import shared_database
 from tests.rig.smtp import DROP, HANG, KEEP_AND_DROP, KEEP_AND_HOLD, SmtpSink
 from tests.rig.valkey import ValkeyServer
@@ -594,3 +596,37 @@ def test_two_workers_at_once_send_each_mail_once(sink: SmtpSink, database: str) 
     recipients = [one.recipients[0] for one in sink.messages]
     assert sorted(recipients) == sorted(f"reader-{number}@example.com" for number in range(40))
     assert set(Mail.objects.values_list("state", flat=True)) == {"sent"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("why", ["unsubscribed", "switched off"])
+def test_a_report_that_waited_is_not_sent_to_who_left_meanwhile(why: str) -> None:
+    user = factories.owner("grace")
+    subscription = Subscription.objects.create(user=user, address="grace@example.com", frequency="weekly")
+    mail = Mail.objects.enqueue(
+        key="report:1", kind="report", to="grace@example.com", subject="s", html="<p>h", text="t", headers={},
+        subscription=subscription,
+    )  # fmt: skip
+    if why == "unsubscribed":
+        subscription.switch("off", now=timezone.now())
+    else:
+        User.objects.update(is_active=False)
+
+    # Nobody listens there: it is not even tried.
+    tally = deliver_due(SmtpServer(host="127.0.0.1", port=free_port(), security="none"))
+
+    assert mail is not None
+    mail.refresh_from_db()
+    assert (tally.failed, mail.state) == (1, Mail.State.FAILED)
+    assert mail.error == "Its reader wants no more reports, or may no longer sign in."
+
+
+@pytest.mark.django_db
+def test_nobody_finds_the_link_that_confirms_an_address_in_the_archive() -> None:
+    Mail.objects.enqueue(
+        key="confirm:1", kind="confirm-address", to="ada@example.com", subject="s", html="", text="link", headers={}
+    )
+    ada = factories.operator()
+    ada.email = "ada@example.com"
+
+    assert not Mail.objects.visible_to(ada).exists()
