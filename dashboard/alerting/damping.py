@@ -75,7 +75,8 @@ def heard(
     # A cell that Credboard may not look at has not recovered.
     is_blind = status == Status.UNKNOWN and not is_trouble
     if told is not None and told.is_flapping:
-        if at - told.changed_at < CALM:
+        # In silence too: how it ended up is not told yet.
+        if is_silent or at - told.changed_at < CALM:
             return replace(told, status=status, reason=reason, changed_at=at), None
         told = replace(told, is_flapping=False)
     if is_silent:
@@ -101,8 +102,8 @@ def calmed(told: Told, *, wishes: Wishes, now: datetime, is_silent: bool = False
     """As `heard`, of a flapping cell that did not change: how it ended up, once that is so for an hour (`CALM`)."""
     if not told.is_flapping or now - told.changed_at < CALM:
         return told, None
-    settled = replace(told, is_flapping=False)
     if wishes.is_trouble(told.status, told.reason) or told.status == Status.UNKNOWN:
         # Also one that cannot be seen: "flapping" was the last word, and "well" would not be true.
-        return settled, None if is_silent else News.TROUBLE
+        # When somebody has seen to it, that waits until the silence ends.
+        return (told, None) if is_silent else (replace(told, is_flapping=False), News.TROUBLE)
     return None, (News.RECOVERY if wishes.recovery and not is_silent else None)

@@ -8,7 +8,7 @@ from datetime import datetime
 from dashboard.alerting.damping import News
 from dashboard.alerting.grouping import COLLECT, Change, Collector, Entry, Group
 from dashboard.models import AlertItem, AlertMessage, AlertRoute, ToldCell
-from scanner.models import Transition
+from scanner.models import Namespace
 
 
 class Desk:
@@ -29,11 +29,10 @@ class Desk:
             wishes=route.wishes, told={cell: one.told for cell, one in self._told.items()}, entries=entries
         )
 
-    def concerns(self, one: Transition, owners: list[str]) -> bool:
+    def concerns(self, namespace: Namespace, credential: str, owners: list[str]) -> bool:
         """Also a cell that the route was told of: whatever its labels are now, the end is wanted."""
-        slug = one.credential.slug
-        return (one.namespace_id, slug) in self.collector.told or self.route.concerns(
-            one.namespace, slug, owners=owners
+        return (namespace.pk, credential) in self.collector.told or self.route.concerns(
+            namespace, credential, owners=owners
         )
 
     def save(self, *, now: datetime) -> None:
@@ -92,6 +91,7 @@ def group_of_row(message: AlertMessage) -> Group:
 def entry_of_row(item: AlertItem) -> Entry:
     change = Change(
         key=item.transition,
+        acknowledgement=item.acknowledgement,
         cluster=item.message.cluster_id,
         namespace=item.namespace_id,
         credential=item.credential,
@@ -109,6 +109,7 @@ def _item(route: AlertRoute, message: AlertMessage, entry: Entry) -> AlertItem:
         namespace_id=entry.change.namespace,
         credential=entry.change.credential,
         transition=entry.change.key,
+        acknowledgement=entry.change.acknowledgement,
         at=entry.change.at,
         status=entry.change.status,
         reason=entry.change.reason,

@@ -23,7 +23,8 @@ CellKey = tuple[int, str]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """A cell got `status` ("" when nothing needs it any more) and `reason` at `at`. `key` is the Transition's pk; None
-    for what is told without one. `changes` as in `damping.heard`."""
+    for what is told without one. `acknowledgement` is the pk of the one whose end brought the cell back. `changes` as
+    in `damping.heard`."""
 
     key: int | None
     cluster: int
@@ -33,6 +34,7 @@ class Change:
     status: str
     reason: str
     changes: int = 1
+    acknowledgement: int | None = None
 
     @property
     def cell(self) -> CellKey:
@@ -94,6 +96,12 @@ class Collector:
         self._remember(change.cell, told)
         if news is not None:
             self._add(change, news)
+
+    def come_back(self, change: Change) -> None:
+        """Take in a cell that is silent no longer. One that flaps is told when it is calm."""
+        told = self.told.get(change.cell)
+        if self.wishes.is_trouble(change.status, change.reason) and not (told and told.is_flapping):
+            self.hear(change)
 
     def calm(self, cluster: int, cell: CellKey, *, now: datetime, is_silent: bool = False) -> None:
         """Say how a flapping cell ended up, if it has been calm for long enough."""

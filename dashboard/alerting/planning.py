@@ -5,7 +5,8 @@ killed one leaves no trace, and running it twice plans nothing twice.
 
 A Transition is stamped with the beginning of its scan and becomes visible at its commit, at most a task's time limit
 later; pks are given in between, so neither tells what is new. What was planned is ticked off row by row
-(`PlannedTransition`), within the time in which something late may still appear (`LATEST`).
+(`PlannedTransition`), within the time in which something late may still appear (`LATEST`). What comes back when an
+acknowledgement ends has no Transition: see `returning`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from django.db.models import Exists, OuterRef
 from dashboard.alerting.damping import CALM, WITHIN
 from dashboard.alerting.desk import Desk
 from dashboard.alerting.grouping import Change, changes_until, counted
+from dashboard.alerting.returning import Return, ended, returns, tick_off
 from dashboard.alerting.sealing import seal
 from dashboard.models import Acknowledgement, AlertPlan, AlertRoute, PlannedTransition, ToldCell
 from scanner.models import Namespace, Transition
@@ -31,23 +33,27 @@ BATCH: Final = 500
 
 
 def plan(*, now: datetime, batch: int = BATCH) -> int:
-    """Take in what changed and finish the messages that are due. Returns how many Transitions were taken in; when that
-    is `batch`, there are more."""
+    """Take in what changed and finish the messages that are due. Returns how many Transitions, and ends of
+    acknowledgements after them, were taken in; when that is `batch`, there may be more."""
     AlertPlan.ensure(now=now)
     with transaction.atomic():
         progress = AlertPlan.objects.select_for_update().get(pk=AlertPlan.THE_ONE)
         routes = list(AlertRoute.objects.enabled().order_by("pk"))
         fresh = _fresh(progress.planned_until, batch)
+        # Last, as a cell is told as it is now: no older change of it may be heard later.
+        over = ended(now=now, limit=batch - len(fresh))
         if routes:
-            _collect(routes, fresh, now=now)
+            _collect(routes, fresh, returns(over), now=now)
             seal(routes, now=now)
         PlannedTransition.objects.bulk_create(PlannedTransition(transition=one.pk, at=one.at) for one in fresh)
+        if over:
+            tick_off(over)
         if len(fresh) < batch:
             progress.planned_until = max(now, progress.planned_until)
             progress.save(update_fields=["planned_until"])
             # Twice, so that what a clock was wrong about is not taken for new.
             PlannedTransition.objects.filter(at__lt=progress.planned_until - 2 * LATEST).delete()
-    return len(fresh)
+    return len(fresh) + len(over)
 
 
 def _fresh(planned_until: datetime, batch: int) -> list[Transition]:
@@ -57,18 +63,23 @@ def _fresh(planned_until: datetime, batch: int) -> list[Transition]:
     return list(found.select_related("namespace__cluster", "credential").order_by("at", "pk")[:batch])
 
 
-def _collect(routes: Sequence[AlertRoute], fresh: Sequence[Transition], *, now: datetime) -> None:
-    """Have each route hear of the changes that are its business, and of flapping cells that are calm now."""
+def _collect(
+    routes: Sequence[AlertRoute], fresh: Sequence[Transition], back: Sequence[Return], *, now: datetime
+) -> None:
+    """Have each route hear of the changes that are its business, of flapping cells that are calm now, and of those that
+    somebody had seen to until now."""
     calm = list(
         ToldCell.objects.filter(route__in=routes, is_flapping=True, changed_at__lte=now - CALM).select_related(
             "namespace"
         )
     )
     namespaces = {one.namespace_id for one in fresh} | {told.namespace_id for told in calm}
+    namespaces |= {one.cell.namespace_id for one in back}
     if not namespaces:
         return
     changes = _changes(fresh)
     silent = Acknowledgement.objects.covered(list(namespaces), now=now)
+    returned = _returned([one for one in back if one.key not in silent])
     owners = owners_of(routes, namespaces)
     for route in routes:
         desk = Desk(route, namespaces)
@@ -78,8 +89,14 @@ def _collect(routes: Sequence[AlertRoute], fresh: Sequence[Transition], *, now: 
                 cluster = told.namespace.cluster_id
                 desk.collector.calm(cluster, cell, now=now, is_silent=cell in silent)
         for one, change in zip(fresh, changes, strict=True):
-            if one.at >= route.listens_since and desk.concerns(one, owners.get(one.namespace_id, [])):
+            if one.at >= route.listens_since and desk.concerns(
+                one.namespace, one.credential.slug, owners.get(one.namespace_id, [])
+            ):
                 desk.collector.hear(change, is_silent=change.cell in silent)
+        for again, change in returned:
+            of = owners.get(change.namespace, [])
+            if again.ended_at >= route.listens_since and desk.concerns(again.cell.namespace, change.credential, of):
+                desk.collector.come_back(change)
         desk.save(now=now)
 
 
@@ -103,6 +120,17 @@ def _changes(fresh: Sequence[Transition]) -> list[Change]:
         )
         for one in fresh
     ]
+
+
+def _returned(back: Sequence[Return]) -> list[tuple[Return, Change]]:
+    if not back:
+        return []
+    ends = [one.ended_at for one in back]
+    around = Transition.objects.filter(
+        namespace__in={one.cell.namespace_id for one in back}, at__gt=min(ends) - WITHIN, at__lte=max(ends)
+    )
+    times = counted(around.values_list("namespace_id", "credential__slug", "at"))
+    return [(one, one.change(times)) for one in back]
 
 
 def owners_of(routes: Iterable[AlertRoute], namespaces: Iterable[int]) -> dict[int, list[str]]:

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from scanner.check import Status
-from scanner.models import Cell, Cluster, Namespace, NamespaceQuerySet
+from scanner.models import Cell, Cluster, Freshness, Namespace, NamespaceQuerySet
 
 #: Longest reason that a person may give, in characters.
 MAX_NOTE: Final = 500
@@ -90,6 +90,18 @@ class AcknowledgementQuerySet(models.QuerySet["Acknowledgement"]):
         left.filter(until__lte=now).update(ended_at=F("until"))
         left.filter(until__gt=now).update(ended_at=now, ended_by=actor)
 
+    def to_plan(self, fresh: Freshness) -> AcknowledgementQuerySet:
+        """Those that ended by `fresh.now`, and whose end the planner of alerts has not looked at, the first end first.
+
+        Where the Namespace is stale nothing can be said yet. Rows that somebody else holds are left for the next time,
+        so that the planner and people who acknowledge never wait for each other in a circle.
+        """
+        over = Q(until__lte=fresh.now) | Q(ended_at__lte=fresh.now)
+        told = fresh.seen("namespace__") | Q(namespace__gone_at__isnull=False)
+        skip = connection.features.has_select_for_update_skip_locked
+        rows = self.filter(over, told, is_end_planned=False).order_by("until", "pk")
+        return rows.select_for_update(skip_locked=skip, of=("self",) if skip else ())
+
     def end(self, pk: int, *, actor: str, now: datetime) -> bool:
         """False: it has ended already."""
         return self.filter(pk=pk, ended_at=None, until__gt=now).update(ended_at=now, ended_by=actor) == 1
@@ -115,6 +127,8 @@ class Acknowledgement(models.Model):
     until = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=254, blank=True)
+    # Whether the planner of alerts has looked at what the cell is now that this is over.
+    is_end_planned = models.BooleanField(default=False)
 
     objects = AcknowledgementQuerySet.as_manager()
 
@@ -124,10 +138,18 @@ class Acknowledgement(models.Model):
                 fields=["namespace", "credential"], condition=Q(ended_at=None), name="acknowledgement_open_once"
             ),
         )
-        indexes = (models.Index(fields=["namespace", "credential", "until"], name="acknowledgement_of_cell"),)
+        indexes = (
+            models.Index(fields=["namespace", "credential", "until"], name="acknowledgement_of_cell"),
+            models.Index(fields=["until"], name="acknowledgement_to_plan", condition=Q(is_end_planned=False)),
+        )
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.namespace_id} × {self.credential} until {self.until:%Y-%m-%d}"
+
+    @property
+    def over_at(self) -> datetime:
+        """When a person or its date ends it, whatever the cell does."""
+        return self.until if self.ended_at is None else self.ended_at
 
     @property
     def verb(self) -> str:

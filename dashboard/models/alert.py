@@ -264,14 +264,16 @@ class AlertMessage(models.Model):
 
 
 class AlertItem(models.Model):
-    """A cell in a message. `transition` is the pk of the Transition that it tells, None for what is told without one.
-    A Transition is told once to a route, whoever tries: the constraint holds it."""
+    """A cell in a message. `transition` is the pk of the Transition that it tells, None for what is told without one;
+    `acknowledgement` that of the Acknowledgement whose end it tells. Each is told once to a route, whoever tries: the
+    constraints hold it."""
 
     message = models.ForeignKey(AlertMessage, on_delete=models.CASCADE, related_name="items")
     route = models.ForeignKey(AlertRoute, on_delete=models.CASCADE, related_name="+", db_index=False)
     namespace = models.ForeignKey(Namespace, on_delete=models.CASCADE, related_name="+")
     credential = models.CharField(max_length=320)
     transition = models.BigIntegerField(null=True)
+    acknowledgement = models.BigIntegerField(null=True)
     at = models.DateTimeField()
     status = models.CharField(max_length=10, blank=True)
     reason = models.CharField(max_length=40, blank=True)
@@ -280,7 +282,10 @@ class AlertItem(models.Model):
     is_well = models.BooleanField(default=False)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=["route", "transition"], name="transition_told_once"),)
+        constraints = (
+            models.UniqueConstraint(fields=["route", "transition"], name="transition_told_once"),
+            models.UniqueConstraint(fields=["route", "acknowledgement"], name="end_told_once"),
+        )
 
     def __str__(self) -> str:
         return f"{self.message_id}: {self.namespace_id} × {self.credential}"
