@@ -36,6 +36,12 @@ def demo() -> Iterator[DemoCluster]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _keep_the_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django closes a connection with a transaction that is open, as that of a test is, where it looks for old ones."""
+    monkeypatch.setattr(watching, "close_old_connections", lambda: None)
+
+
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One for each time that workers are told."""
