@@ -54,7 +54,8 @@ class ReportItem:
 
     `status` and `reason` are those of now; a resolved one is "ok", or "" when nothing needs the credential any more.
     `since` is when that began. `what` says in a sentence what is wrong (of a resolved one: was). `url` is the page
-    where it is put right. `note` is a person's own words about it, of an acknowledged one.
+    where it is put right. `note` is a person's own words about it, of an acknowledged one. `acknowledge_url` is the
+    form that acknowledges a cell in trouble, which opening it does not do; "" for what is well or acknowledged, and no cell.
     """
 
     cluster: str
@@ -67,6 +68,7 @@ class ReportItem:
     url: str
     expires_at: datetime | None = None
     note: str = ""
+    acknowledge_url: str = ""
 
     @property
     def label(self) -> str:
@@ -108,9 +110,10 @@ class NamespaceReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialLine:
-    """How many Namespaces a credential hurts: in all, and those where it is critical."""
+    """How many Namespaces a credential hurts: in all, and those where it is critical. `status` is its worst."""
 
     credential: str
+    status: str
     namespaces: int
     critical: int
     url: str

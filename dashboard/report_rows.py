@@ -55,6 +55,8 @@ class Links(Protocol):
 
     def cell(self, cluster: str, namespace: str, credential: str) -> str: ...
 
+    def acknowledge(self, cluster: str, namespace: str, credential: str) -> str: ...
+
 
 class ClusterRow(NamedTuple):
     """`scanned_at` is when the last good scan began; `is_failing`: the newest one that ended failed."""
@@ -232,6 +234,7 @@ class _Cluster:
 
     def _item(self, namespace: NamespaceRow, cell: CellRow) -> ReportItem:
         problem = self.facts.problems.get((namespace.pk, cell.credential))
+        where = self.cluster.name, namespace.name, cell.credential
         return ReportItem(
             cluster=self.cluster.name,
             namespace=namespace.name,
@@ -241,7 +244,8 @@ class _Cluster:
             since=cell.since,
             expires_at=cell.expires_at,
             what=problem.message if problem and cell.status != Status.OK else f"{headline(cell.status, cell.reason)}.",
-            url=self.links.cell(self.cluster.name, namespace.name, cell.credential),
+            url=self.links.cell(*where),
+            acknowledge_url="" if cell.status == Status.OK or self._is_known(cell) else self.links.acknowledge(*where),
             note=self.facts.acknowledged.get((namespace.pk, cell.credential), ""),
         )
 
@@ -370,6 +374,7 @@ class _Cluster:
         lines = [
             CredentialLine(
                 credential=credential,
+                status=max(statuses, key=rank),
                 namespaces=len(statuses),
                 critical=statuses.count(Status.CRITICAL),
                 url=self.links.cluster(self.cluster.name, credential),

@@ -75,6 +75,9 @@ class PublicLinks:
     def cell(self, cluster: str, namespace: str, credential: str) -> str:
         return public("cell", cluster, namespace, credential)
 
+    def acknowledge(self, cluster: str, namespace: str, credential: str) -> str:
+        return public("acknowledge", cluster, namespace, credential)
+
 
 def public(name: str, *args: str) -> str:
     """The absolute address of the page with the URL name `name`.

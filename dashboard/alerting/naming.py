@@ -16,7 +16,8 @@ from scanner.models import Cluster
 def naming(namespaces: Mapping[int, str], *, zone: tzinfo) -> Names:
     """Names for messages to a reader in `zone`; `namespaces` are those that they may speak of, by pk."""
     clusters = dict(Cluster.objects.values_list("pk", "name"))
-    return Names(namespaces=namespaces, clusters=clusters, zone=zone, link=_Links(namespaces, clusters))
+    links = _Links(namespaces, clusters)
+    return Names(namespaces=namespaces, clusters=clusters, zone=zone, link=links, acknowledge=links.acknowledge)
 
 
 class _Links:
@@ -33,3 +34,8 @@ class _Links:
             return public("cell", name, self._namespaces[namespace], credential)
         query = {"cluster": name, "credential": credential, "reason": reason}
         return f"{public('matrix')}?{urlencode({key: value for key, value in query.items() if value})}"
+
+    def acknowledge(self, cluster: int, credential: str, namespace: int) -> str:
+        if not settings.PUBLIC_URL:
+            return ""
+        return public("acknowledge", self._clusters[cluster], self._namespaces[namespace], credential)

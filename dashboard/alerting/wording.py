@@ -51,6 +51,8 @@ _FLAPPING_ADVICE: Final = "Nothing more is told of these until they have not cha
 
 #: (cluster's pk, credential, reason or "", the pk of the only Namespace or None) -> address of a page, "" for none
 Link = Callable[[int, str, str, int | None], str]
+#: (cluster's pk, credential, the Namespace's pk) -> address of the form that acknowledges the cell, "" for none
+AcknowledgeLink = Callable[[int, str, int], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ class Names:
     clusters: Mapping[int, str]
     zone: tzinfo
     link: Link
+    acknowledge: AcknowledgeLink
 
 
 def plain(text: str, longest: int = 200) -> str:
@@ -152,7 +155,16 @@ def _body(group: Group, entries: Sequence[Entry], names: Names, *, short: bool =
     reason = group.reason if group.news is News.TROUBLE else ""
     if link := names.link(group.cluster, group.credential, reason, pks[0] if len(pks) == 1 else None):
         lines.append(link)
+    is_one_to_see_to = not short and len(pks) == 1 and _is_in_trouble(group, entries)
+    if is_one_to_see_to and (link := names.acknowledge(group.cluster, group.credential, pks[0])):
+        lines.append(f"Acknowledge: {link}")
     return "\n".join(lines)
+
+
+def _is_in_trouble(group: Group, entries: Sequence[Entry]) -> bool:
+    """Whether there still is something to acknowledge, as far as the message knows: a well cell cannot be."""
+    last = entries[-1].change.status
+    return group.news is not News.RECOVERY and entries[-1].over_at is None and last not in (NO_CELL, Status.OK)
 
 
 def _since(group: Group, entries: Sequence[Entry], names: Names) -> str:

@@ -226,6 +226,7 @@ class _Teller:
             what=clean(item.what),
             note=clean(item.note, 160),
             action=action,
+            acknowledge_url=item.acknowledge_url,
         )
 
     def own(self, item: ReportItem) -> Line:
@@ -235,11 +236,13 @@ class _Teller:
 
     def headline(self, item: ReportItem) -> Line:
         """Of what is told in full elsewhere in the same mail."""
-        return replace(self.item(item), what="", note="")
+        return replace(self.item(item), what="", note="", acknowledge_url="")
 
     def ending(self, item: ReportItem) -> Line:
         ends = f"ends {self._day(item.expires_at, ahead=True)}" if item.expires_at else self._facts(item)
-        return replace(self.headline(item), facts=ends)
+        # An owner has the link in the list of the Namespace.
+        link = item.acknowledge_url if self.report.is_operator else ""
+        return replace(self.headline(item), facts=ends, acknowledge_url=link)
 
     def resolved(self, item: ReportItem) -> Line:
         how = "well" if item.status == "ok" else "no longer needed"
@@ -260,8 +263,7 @@ class _Teller:
         told = plural(line.namespaces, "Namespace")
         if line.critical:
             told += ", critical" if line.critical == line.namespaces else f", critical in {line.critical}"
-        status = "critical" if line.critical else "warning"
-        return Line(status=status, title=clean(line.label, LONGEST_NAME), url=line.url, facts=told)
+        return Line(status=_status(line.status), title=clean(line.label, LONGEST_NAME), url=line.url, facts=told)
 
     def unseen(self, namespace: UnseenNamespace) -> Line:
         seen = f"last seen {self.report.moment(namespace.scanned_at)}" if namespace.scanned_at else "never seen"

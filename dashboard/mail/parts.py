@@ -14,7 +14,10 @@ _ONE_LINE: Final = 36  # characters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One thing to know. `title` leads to `url`; `facts` are short, `what` is a sentence, `note` a person's words."""
+    """One thing to know. `title` leads to `url`; `facts` are short, `what` is a sentence, `note` a person's words.
+
+    `action` names what `url` is for; `acknowledge_url` is a second, quiet link.
+    """
 
     status: str
     title: str
@@ -23,6 +26,7 @@ class Line:
     what: str = ""
     note: str = ""
     action: str = ""
+    acknowledge_url: str = ""
 
     @property
     def sign(self) -> str:

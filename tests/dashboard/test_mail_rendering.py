@@ -28,6 +28,7 @@ from dashboard.report import (
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 WEEK = timedelta(days=7)
 HOME = "https://credboard.example.com/"
+ACKNOWLEDGE = f"{HOME}n/prod-eu/team-vision/acknowledge/registry/quay.io/"
 HOSTILE = "<img src=x onerror=alert(1)>{{ mail }}{% load x %}<mj-raw>&amp;\x00\x1b[31m\u202e\"'"
 
 
@@ -39,6 +40,7 @@ def item(namespace: str = "team-vision", credential: str = "registry/quay.io", *
         "since": NOW - WEEK,
         "what": "Pod web-0 names the pull Secret regcred, which is not here.",
         "url": f"{HOME}n/prod-eu/team-vision/cells/registry/quay.io/",
+        "acknowledge_url": ACKNOWLEDGE,
     }
     return ReportItem(namespace=namespace, credential=credential, **(values | fields))
 
@@ -87,7 +89,10 @@ def full(count: int, *, text: str = "Pod web-0 names the pull Secret regcred, wh
         ),
         trend=tuple(DayHealth(day=(NOW - timedelta(days=30 - number)).date(), critical=number) for number in range(30)),
         credentials=Top.of(
-            [CredentialLine(credential=f"registry/r{n}", namespaces=2, critical=1, url=HOME) for n in range(count)]
+            [
+                CredentialLine(credential=f"registry/r{n}", status="critical", namespaces=2, critical=1, url=HOME)
+                for n in range(count)
+            ]
         ),
         failed_scans=Top.of([FailedScanLine(namespace=f"n{n}", words=text, times=2, at=NOW) for n in range(count)]),
     )
@@ -169,6 +174,36 @@ def test_an_owner_gets_one_link_to_each_repair() -> None:
     assert "cells/tls/" in mail.text
     assert "In team-vision" in mail.text
     assert "Worst" not in mail.text
+
+
+@pytest.mark.parametrize("is_operator", [True, False])
+def test_each_item_in_trouble_can_be_acknowledged_from_the_mail(is_operator: bool) -> None:
+    told = Top.of([item(expires_at=NOW + timedelta(days=3))])
+    made = cluster(
+        counts=Counts(critical=1), namespaces=Top.of([namespace("team-vision", *told)]), new=told, expiring=told
+    )
+    mail = render_report(report(made, is_operator=is_operator))
+
+    # Of an operator in New and in Ends, of an owner once, where the item is told in full.
+    times = 2 if is_operator else 1
+    assert Reader(mail.html).links.count(ACKNOWLEDGE) == times
+    assert mail.text.count(f"\n  Acknowledge: {ACKNOWLEDGE}\n") == times
+
+
+def test_what_cannot_be_acknowledged_has_no_such_link() -> None:
+    well = Top.of([item(acknowledge_url="")])
+    mail = render_report(report(cluster(new=well, acknowledged=well, resolved=Top.of([item()]))))
+
+    assert "/acknowledge/" not in mail.html + mail.text
+    assert "Acknowledge:" not in mail.text
+
+
+@pytest.mark.parametrize(("status", "sign"), [("critical", "●"), ("unknown", "?"), ("warning", "▲")])
+def test_a_credential_has_the_sign_of_its_worst_status(status: str, sign: str) -> None:
+    line = CredentialLine(credential="registry/quay.io", status=status, namespaces=2, critical=0, url=HOME)
+    mail = render_report(report(cluster(counts=Counts(unknown=2), credentials=Top.of([line]))))
+
+    assert f"{sign} quay.io\n  {status.upper()}: 2 Namespaces" in mail.text
 
 
 def test_nothing_wrong_is_a_short_good_mail() -> None:
@@ -277,7 +312,7 @@ def test_hostile_names_are_only_ever_words() -> None:
         expiring=Top.of([replace(bad, expires_at=NOW)]),
         acknowledged=Top.of([bad]),
         unseen=Top.of([UnseenNamespace(name=HOSTILE, why=HOSTILE, scanned_at=NOW, url=HOME)]),
-        credentials=Top.of([CredentialLine(credential=HOSTILE, namespaces=1, critical=1, url=HOME)]),
+        credentials=Top.of([CredentialLine(credential=HOSTILE, status=HOSTILE, namespaces=1, critical=1, url=HOME)]),
         failed_scans=Top.of([FailedScanLine(namespace=HOSTILE, words=HOSTILE, times=1, at=NOW)]),
     )
     for operator in (True, False):

@@ -41,6 +41,9 @@ class Links:
     def cell(self, cluster: str, namespace: str, credential: str) -> str:
         return f"{self.home}n/{cluster}/{namespace}/cells/{credential}/"
 
+    def acknowledge(self, cluster: str, namespace: str, credential: str) -> str:
+        return f"{self.home}n/{cluster}/{namespace}/acknowledge/{credential}/"
+
 
 def cluster(pk: int = 1, name: str = "prod-eu", **fields: Any) -> ClusterRow:
     values = {"stale_after": timedelta(minutes=2), "scanned_at": NOW, "is_failing": False} | fields
@@ -117,6 +120,26 @@ def test_each_item_says_what_since_when_and_where_to_repair_it() -> None:
     assert item.what == problem.message
     assert item.since == NOW - timedelta(days=1)
     assert item.url == "https://credboard.example.com/n/prod-eu/team-001/cells/registry/quay.io/"
+
+
+@pytest.mark.parametrize("told", ["critical missing", "unknown unreachable", "warning expiring"])
+def test_each_cell_in_trouble_has_the_link_that_acknowledges_it(told: str) -> None:
+    ends = {"expires_at": NOW + timedelta(days=2)}
+    status, _ = told.split()
+    made = only(facts([namespace(status=status)], (cell(told=told, **ends),), (change(after=status),)))
+
+    links = {item.acknowledge_url for item in (*next(iter(made.namespaces)).items, *made.new, *made.expiring)}
+    assert links == {"https://credboard.example.com/n/prod-eu/team-001/acknowledge/registry/quay.io/"}
+
+
+def test_nothing_else_has_such_a_link() -> None:
+    ends = cell(1, "ok valid", TLS, expires_at=NOW + timedelta(days=2))
+    was = change(1, before="critical missing", after="ok", credential="registry/gcr.io")
+    rows = [namespace(1, "critical"), namespace(2, "warning", reason="literal")]
+    told = only(facts(rows, (cell(1), ends), (was,), acknowledged={(1, QUAY): "Snoozed by ada."}))
+
+    items = [*told.acknowledged, *told.expiring, *told.resolved, *next(iter(told.namespaces)).items]
+    assert [item.acknowledge_url for item in items] == ["", "", "", ""]
 
 
 def test_a_cell_without_a_finding_is_told_in_the_words_of_its_reason() -> None:
@@ -311,6 +334,21 @@ class TestOperators:
         lines = only(facts(rows, cells)).credentials
 
         assert [(one.label, one.namespaces, one.critical) for one in lines] == [("quay.io", 2, 1), ("TLS", 1, 1)]
+
+    @pytest.mark.parametrize(
+        ("told", "worst"),
+        [
+            (("unknown unreachable",), "unknown"),
+            (("warning expiring", "unknown unreachable"), "unknown"),
+            (("warning expiring", "warning expiring"), "warning"),
+            (("unknown unreachable", "critical missing"), "critical"),
+        ],
+    )
+    def test_a_credential_is_as_bad_as_where_it_is_worst(self, told: tuple[str, ...], worst: str) -> None:
+        rows = [namespace(pk, "critical") for pk in range(1, len(told) + 1)]
+        cells = tuple(cell(pk, words) for pk, words in enumerate(told, start=1))
+
+        assert [one.status for one in only(facts(rows, cells)).credentials] == [worst]
 
     def test_a_day_without_a_good_scan_is_not_a_day_without_problems(self) -> None:
         today = NOW.date()

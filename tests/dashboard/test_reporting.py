@@ -109,6 +109,7 @@ class TestContent:
 
         assert "team-vision" in mail.text
         assert "https://credboard.example.com/n/prod-eu/team-vision/cells/registry/quay.io/" in mail.text
+        assert "https://credboard.example.com/n/prod-eu/team-vision/acknowledge/registry/quay.io/" in mail.text
         assert "team-other" not in mail.text + mail.html
 
     def test_groups_count_at_the_moment_of_sending(self, cluster: Cluster) -> None:

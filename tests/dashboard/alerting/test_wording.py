@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,7 @@ def names(number: int = 300, *, name: str = "team-{}", zone: str = "UTC") -> Nam
         clusters={1: "prod-eu"},
         zone=ZoneInfo(zone),
         link=lambda cluster, credential, reason, namespace: f"https://x/{cluster}/{credential}/{reason}/{namespace}",
+        acknowledge=lambda cluster, credential, namespace: f"https://x/acknowledge/{cluster}/{namespace}/{credential}",
     )
 
 
@@ -49,7 +51,34 @@ def test_trouble_says_what_where_since_when_and_what_to_do() -> None:
 def test_a_single_namespace_is_named_in_the_title_and_linked() -> None:
     message = compose(REJECTED, [entry(7)], names=names())
     assert message.title == "registry/harbor.example.com: rejected in team-007"
-    assert message.body.endswith("/7")
+    assert "\nhttps://x/1/registry/harbor.example.com/rejected/7\n" in message.body
+
+
+ACKNOWLEDGE = "Acknowledge: https://x/acknowledge/1/7/registry/harbor.example.com"
+
+
+def test_trouble_in_a_single_namespace_can_be_acknowledged_from_the_message() -> None:
+    flapping = Group(cluster=1, credential=HARBOR, news=News.FLAPPING)
+    for group in (REJECTED, flapping):
+        assert compose(group, [entry(7)], names=names()).body.splitlines()[-1] == ACKNOWLEDGE
+
+
+def test_what_is_well_by_now_or_in_several_namespaces_has_no_such_link() -> None:
+    over = entry(7, over_at=NOON + timedelta(minutes=1), is_well=True)
+    flapping = Group(cluster=1, credential=HARBOR, news=News.FLAPPING)
+    for group, entries in (
+        (REJECTED, [entry(7), entry(8)]),
+        (REJECTED, [over]),
+        (flapping, [entry(7, "ok", "")]),
+        (RECOVERED, [entry(7, "ok", "")]),
+        (RECOVERED, [entry(7, "warning", "shadowed")]),
+    ):
+        assert "Acknowledge" not in compose(group, entries, names=names()).body
+
+
+def test_without_an_address_of_credboard_there_is_no_such_line() -> None:
+    nowhere = replace(names(), acknowledge=lambda cluster, credential, namespace: "")
+    assert "Acknowledge" not in compose(REJECTED, [entry(7)], names=nowhere).body
 
 
 def test_of_two_hundred_namespaces_twenty_are_named_and_the_others_counted() -> None:
