@@ -55,7 +55,8 @@ class ReportItem:
     `status` and `reason` are those of now; a resolved one is "ok", or "" when nothing needs the credential any more.
     `since` is when that began. `what` says in a sentence what is wrong (of a resolved one: was). `url` is the page
     where it is put right. `note` is a person's own words about it, of an acknowledged one. `acknowledge_url` is the
-    form that acknowledges a cell in trouble, which opening it does not do; "" for what is well or acknowledged, and no cell.
+    form that acknowledges a cell in trouble, which opening it does not do; "" for what is well or acknowledged, and for
+    what is no cell.
     """
 
     cluster: str

@@ -18,6 +18,7 @@ from dashboard.models import Mail, Subscription
 from dashboard.tasks import dispatch_mails, send_reports
 from scanner.models import Cluster
 from scanner.scan import scan_cluster
+from tests import factories
 from tests.dashboard.test_canary import NS, assert_clean, objects
 from tests.rig.smtp import SmtpSink
 
@@ -43,9 +44,10 @@ def words(message: EmailMessage) -> str:
 def test_no_secret_value_is_in_a_mail(sink: SmtpSink, tmp_path: Path) -> None:
     with DemoCluster(objects=objects(), closed=(), kubelet=False) as demo:
         scan_cluster(Cluster.objects.create(name="prod-eu", kubeconfig=str(demo.kubeconfig(tmp_path / "kubeconfig"))))
-    ada = User.objects.create_user(username="ada", email="ada@example.com", is_staff=True)
+    ada = factories.operator()
+    User.objects.filter(pk=ada.pk).update(email="ada@example.com")
     due = timezone.now() - timedelta(minutes=1)
-    subscription = Subscription.objects.create(address=ada.email, user=ada, next_send_at=due)
+    subscription = Subscription.objects.create(address="ada@example.com", user=ada, next_send_at=due)
 
     send_reports([subscription.pk])
     dispatch_mails()
