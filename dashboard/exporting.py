@@ -16,7 +16,10 @@ from dashboard.audit import AuditPage
 from dashboard.endings import ExpiryFilters
 from dashboard.expiry_page import ExpiryPage
 from dashboard.findings_page import FindingFilters, FindingsPage
+from dashboard.identity import is_operator
 from dashboard.matrix_page import Filters, MatrixPage
+from dashboard.models import AlertMessage
+from dashboard.reports_page import ReportsPage
 from dashboard.shell import Shell
 from scanner.check import Status
 from scanner.models import Cluster, Freshness
@@ -46,7 +49,8 @@ def cell(value: object) -> str:
 
 
 def response(table: str, user: Any, query: QueryDict, shell: Shell) -> StreamingHttpResponse:
-    """`table`, one of `TABLES`, as far as `user` may see it. Raises Http404 for a cluster that `user` cannot see."""
+    """`table`, one of `TABLES`, as far as `user` may see it. Raises Http404 for a cluster or table that is not for
+    `user`."""
     lines = TABLES[table](user, query, shell)
     writer = csv.writer(_Echo(), lineterminator="\r\n")
     made = StreamingHttpResponse(
@@ -138,10 +142,40 @@ def _audit(user: Any, query: QueryDict, shell: Shell) -> Lines:
     return lines()
 
 
+def _reports(user: Any, query: QueryDict, shell: Shell) -> Lines:
+    mails = ReportsPage(user, query, now=shell.now).rows
+
+    def lines() -> Lines:
+        yield ["Created", "To", "Kind", "Subject", "State", "Sent", "Tries", "Error"]
+        for mail in mails.iterator(CHUNK):
+            yield [
+                mail.created_at, mail.to, mail.kind, mail.subject, mail.state, mail.sent_at, mail.attempts, mail.error,
+            ]  # fmt: skip
+
+    return lines()
+
+
+def _alerts(user: Any, query: QueryDict, shell: Shell) -> Lines:
+    if not is_operator(user):
+        raise Http404("No such table")
+
+    def lines() -> Lines:
+        yield ["Written", "Route", "Cluster", "Credential", "News", "Title", "State", "Sent", "Tries", "Error"]
+        for message in AlertMessage.objects.shown().select_related("cluster").iterator(CHUNK):
+            yield [
+                message.sealed_at, message.route.name, message.cluster.name, message.credential, message.news,
+                message.title, message.state, message.sent_at, message.attempts, message.error,
+            ]  # fmt: skip
+
+    return lines()
+
+
 #: What can be exported: name -> the lines, the first of which is the header.
 TABLES: Final[Mapping[str, Callable[[Any, QueryDict, Shell], Lines]]] = {
     "matrix": _matrix,
     "findings": _findings,
     "expiry": _expiry,
     "audit": _audit,
+    "reports": _reports,
+    "alerts": _alerts,
 }

@@ -11,12 +11,14 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.http import Http404, HttpResponse, QueryDict
+from django.urls import reverse
 
 from dashboard.identity import is_operator
 from dashboard.mail.layout import clean, plural
 from dashboard.mail.message import report_headers
 from dashboard.mail.rendering import Rendered, render_report
 from dashboard.models import Mail, Subscription
+from dashboard.models.mail import MailQuerySet
 from dashboard.recipients import may_be_written_to
 from dashboard.report_settings import ReportSettings
 from dashboard.reporting import report_for, unsubscribe_url
@@ -90,11 +92,14 @@ class ReportsPage:
         self.state = query.get("state", "") if query.get("state", "") in FILTERS else ""
         self._number = query.get("page", "1")
 
+    @property
+    def rows(self) -> MailQuerySet:
+        """All that matches, over all pages."""
+        return Mail.objects.archive(self._user, to=self.to, state=self.state)
+
     @cached_property
     def page(self) -> Page[Mail]:
-        return Paginator(Mail.objects.archive(self._user, to=self.to, state=self.state), PAGE_SIZE).get_page(
-            self._number
-        )
+        return Paginator(self.rows, PAGE_SIZE).get_page(self._number)
 
     @cached_property
     def mails(self) -> list[ShownMail]:
@@ -125,6 +130,11 @@ class ReportsPage:
     @property
     def is_filtered(self) -> bool:
         return bool(self.to or self.state)
+
+    @property
+    def csv_url(self) -> str:
+        query = {name: value for name, value in (("to", self.to), ("state", self.state)) if value}
+        return reverse("export", args=["reports"]) + (f"?{urlencode(query)}" if query else "")
 
     @property
     def newer_url(self) -> str:

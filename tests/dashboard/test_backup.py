@@ -15,6 +15,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from tests.rig.postgres import PostgresServer, find
+
 ROOT = Path(__file__).parents[2]
 KEY, OTHER = (
     "the key of one installation, fifty letters at the least",
@@ -39,10 +41,11 @@ print(Cell.objects.get().status, decrypt(AlertRoute.objects.get().url), decrypt(
 """
 
 
-def manage(database: Path, *arguments: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
+def manage(database: Path | str, *arguments: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
+    """`manage.py ARGUMENTS` with a file of SQLite as its database, or with what is at an address."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("CREDBOARD_")},
-        "DATABASE_URL": f"sqlite:///{database}",
+        "DATABASE_URL": f"sqlite:///{database}" if isinstance(database, Path) else database,
         "CREDBOARD_SECRET_KEY": key,
         "DJANGO_SETTINGS_MODULE": "dashboard.settings",
         "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -94,6 +97,23 @@ def test_with_other_keys_the_doctor_says_so_plainly(copy: Path) -> None:
     assert told.stdout.count("cannot be read with these keys") == 2
     assert "Restore the keys that belong to this database" in told.stdout
     assert "canary" not in told.stdout + told.stderr
+
+
+def test_a_dump_of_postgresql_with_its_keys_is_the_same_installation(postgres: PostgresServer, tmp_path: Path) -> None:
+    """The two commands of docs/backup.md."""
+    kept, restored, dump = postgres.new_database(), postgres.new_database(), str(tmp_path / "credboard.dump")
+    pg_dump, pg_restore = (str(find(program) or program) for program in ("pg_dump", "pg_restore"))
+    assert manage(kept, "migrate", "--verbosity=0").returncode == 0
+    filled = manage(kept, "shell", "-c", FILL)
+    assert filled.returncode == 0, filled.stderr
+
+    subprocess.run([pg_dump, "--format=custom", "--no-owner", f"--file={dump}", kept], check=True)
+    subprocess.run([pg_restore, "--no-owner", "--exit-on-error", f"--dbname={restored}", dump], check=True)
+
+    assert "No migrations to apply" in manage(restored, "migrate").stdout
+    read = manage(restored, "shell", "-c", READ)
+    assert f"critical {ROUTE} canary-kubeconfig" in read.stdout, read.stderr
+    assert manage(restored, "doctor", key=OTHER).stdout.count("cannot be read with these keys") == 2
 
 
 def test_the_copy_is_one_file_for_its_owner_alone(copy: Path) -> None:
