@@ -132,6 +132,14 @@ class Reader(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
+def test_a_look_at_a_report_that_is_off_does_not_say_that_it_comes_off() -> None:
+    mail = render_report(report(full(2), frequency="off"))
+
+    for told in (mail.text, mail.html):
+        assert "Reports are off for you: this one is a look at it." in " ".join(told.split())
+        assert "You get this" not in told
+
+
 def test_an_operator_is_told_everything_that_a_report_holds() -> None:
     mail = render_report(report(full(2)))
 
