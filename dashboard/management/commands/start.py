@@ -61,8 +61,9 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=1, interactive=False, stdout=self.stdout)
             call_command("ensure_admin", stdout=self.stdout)
             if cluster:
-                # Without asking the cluster, as `manage.py cluster` does: what migrates has no right to.
-                given = {"kubeconfig": "", "context": "", "include": include}
+                # Without asking the cluster, as `manage.py cluster` does: what migrates has no right to. This runs at
+                # every upgrade, so what people changed on the page since stays, but for what we are told here.
+                given = {"include": include} if include else {}
                 _, is_new = Cluster.objects.update_or_create(
                     name=cluster, defaults=given, create_defaults={**given, "scan_interval": settings.SCAN_INTERVAL}
                 )
