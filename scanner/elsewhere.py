@@ -34,7 +34,6 @@ class Elsewhere:
     def __init__(self) -> None:
         self._by_name: defaultdict[str, list[Place]] = defaultdict(list)
         self._by_key: defaultdict[str, list[Place]] = defaultdict(list)
-        self._keys_of: dict[Place, list[str]] = {}
         self._sharing: defaultdict[str, set[str]] = defaultdict(set)
         self._forget()
 
@@ -49,9 +48,8 @@ class Elsewhere:
             self._sharing[fingerprint].add(namespace)
         for name, keys in pull_secrets.items():
             place = Place(namespace, name)
-            self._keys_of[place] = list(keys)
             self._by_name[name].append(place)
-            for key in self._keys_of[place]:
+            for key in keys:
                 self._by_key[key].append(place)
         self._forget()
 
@@ -82,10 +80,6 @@ class Elsewhere:
             found = {place for key in in_order for place in self._by_key[key]}
             places = self._covering[in_order] = sorted(found, key=_in_order)
         return places
-
-    def keys_of(self, place: Place) -> list[str]:
-        """The normalised auths keys of the pull Secret at `place`."""
-        return self._keys_of.get(place, [])
 
     def sharing(self, fingerprint: str, *, besides: str) -> int:
         """How many namespaces outside `besides` hold the credential with this fingerprint."""

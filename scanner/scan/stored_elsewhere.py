@@ -36,10 +36,6 @@ class StoredElsewhere(Elsewhere):
         self._load()
         return super().covering(image, besides=besides)
 
-    def keys_of(self, place: Place) -> list[str]:
-        self._load()
-        return super().keys_of(place)
-
     def sharing(self, fingerprint: str, *, besides: str) -> int:
         for name, fingerprints in self._rows("fingerprints"):
             self.add(name, {}, fingerprints)

@@ -18,7 +18,6 @@ from dashboard.demo.server import DemoCluster
 from scanner import cluster as api
 from scanner import scan as scanning
 from scanner import tasks
-from scanner.elsewhere import Place
 from scanner.models import Cell, Cluster, Finding, Namespace, NamespaceOwner, Scan
 from scanner.policy import Policy
 from scanner.scan import StoredElsewhere, is_selected, request_scan, scan_cluster, scan_namespace
@@ -182,15 +181,12 @@ def test_old_scans_are_forgotten_but_for_the_first_and_the_last_good_one(cluster
 
 def test_what_lies_elsewhere_is_known_from_what_is_stored(cluster: Cluster) -> None:
     scan_all(cluster)
-    stored = StoredElsewhere(cluster)
-    assert stored.keys_of(Place("team-a", "regcred")) == ["quay.io"]
     assert [place.namespace for place in StoredElsewhere(cluster).named("regcred", besides="team-b")] == [
         "closed",
         "team-a",
     ]
     assert StoredElsewhere(cluster).covering("quay.io/team/app", besides="")
-    place = stored.named("regcred", besides="")[0]
-    assert StoredElsewhere(cluster).keys_of(place) == ["quay.io"]
+    assert StoredElsewhere(cluster).meant_for("quay.io/team/app", besides="")
 
 
 def test_a_scan_of_one_namespace_knows_from_what_is_stored_who_shares_a_login(cluster: Cluster, settings: Any) -> None:

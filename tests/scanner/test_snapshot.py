@@ -208,7 +208,6 @@ def test_elsewhere_names_places_in_order_besides_the_asking_namespace() -> None:
     assert elsewhere.covering("quay.io/x", besides="zz") == [Place(n, "regcred") for n in "abc"]
     assert elsewhere.covering("harbor.example.com/x", besides="a") == [Place(n, "other") for n in "bc"]
     assert elsewhere.covering("ghcr.io/x", besides="a") == []
-    assert elsewhere.keys_of(Place("a", "other")) == ["*.example.com"]
 
 
 def test_what_is_added_to_elsewhere_later_is_found_too() -> None:
