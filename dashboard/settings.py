@@ -1,5 +1,6 @@
-"""All settings, each from one environment variable. With none set Credboard runs on this machine alone: SQLite in
-`data/`, a broker on the default Redis port, and a key that lasts as long as the process.
+"""Every setting that an environment variable decides, and what follows from it; settings_fixed.py has the others. With
+no variable set Credboard runs on this machine alone: SQLite in `data/`, a broker on the default Redis port, and a key
+that lasts as long as the process.
 
 `about` says what a setting is for and why it is as it is: docs/settings.md is made of it (`manage.py settingsdocs`).
 """
@@ -10,15 +11,13 @@ import secrets
 from pathlib import Path
 
 import dj_database_url
-from celery.schedules import crontab, schedule
-from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from dashboard import env
 from dashboard.mail.server import read_sender, read_server
 from dashboard.schedule import WEEKDAYS
-
-BASE_DIR = Path(__file__).resolve().parent.parent
+from dashboard.settings_fixed import *  # noqa: F403
+from dashboard.settings_fixed import BASE_DIR, QUIET_LOGGERS
 
 env.section("Keys and data")
 DATA_DIR = Path(
@@ -62,87 +61,6 @@ ENCRYPTION_KEYS = env.secrets(
     "encrypts, each decrypts; `manage.py rotatekeys` writes everything anew with the first. Without any, one is "
     "derived from CREDBOARD_SECRET_KEY.",
 )
-
-env.section("How people reach it")
-ALLOWED_HOSTS = list(
-    env.words(
-        "CREDBOARD_ALLOWED_HOSTS",
-        ("127.0.0.1", "localhost", "[::1]"),
-        about="Host names under which it answers. Others get an error, or links in its answers could be forged.",
-    )
-)
-CSRF_TRUSTED_ORIGINS = list(
-    env.words(
-        "CREDBOARD_TRUSTED_ORIGINS",
-        about="Origins from which forms are taken though they are not the host's own, as behind a proxy that changes "
-        "the host: https://credboard.example.com",
-    )
-)
-HTTPS = env.boolean(
-    "CREDBOARD_HTTPS",
-    False,
-    about="Behind TLS: cookies are only sent over it, and browsers are told to use nothing else (HSTS).",
-)
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_AGE = 7 * 24 * 3600
-SECURE_SSL_REDIRECT = False  # TLS ends at the proxy, which redirects
-SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-if HTTPS:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_REFERRER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "SAMEORIGIN"
-# W008: SECURE_SSL_REDIRECT, see above. W019: the Kubeflow central dashboard frames its apps, from the same origin.
-SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W019"]
-
-INSTALLED_APPS = [
-    "dashboard.apps.DashboardConfig",
-    "scanner.apps.ScannerConfig",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.humanize",
-    "django.contrib.messages",
-    "django.contrib.sessions",
-    "django.contrib.staticfiles",
-    "csp",
-    "django_htmx",
-    "template_partials",
-]
-MIDDLEWARE = [
-    "dashboard.logs.RequestMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "dashboard.identity.TrustedHeaderMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
-]
-ROOT_URLCONF = "dashboard.urls"
-WSGI_APPLICATION = "dashboard.wsgi.application"
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "builtins": ["template_partials.templatetags.partials"],
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-                "dashboard.shell.shell",
-            ],
-        },
-    }
-]
-
-env.section("Keys and data")
 # Database. Two workers and the web write to one SQLite file: WAL, and writers wait for each other from the first
 # statement on.
 DATABASES = {
@@ -167,17 +85,35 @@ else:
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+env.section("How people reach it")
+ALLOWED_HOSTS = list(
+    env.words(
+        "CREDBOARD_ALLOWED_HOSTS",
+        ("127.0.0.1", "localhost", "[::1]"),
+        about="Host names under which it answers. Others get an error, or links in its answers could be forged.",
+    )
+)
+CSRF_TRUSTED_ORIGINS = list(
+    env.words(
+        "CREDBOARD_TRUSTED_ORIGINS",
+        about="Origins from which forms are taken though they are not the host's own, as behind a proxy that changes "
+        "the host: https://credboard.example.com",
+    )
+)
+HTTPS = env.boolean(
+    "CREDBOARD_HTTPS",
+    False,
+    about="Behind TLS: cookies are only sent over it, and browsers are told to use nothing else (HSTS).",
+)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
 
 env.section("People")
-LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "matrix"
-LOGOUT_REDIRECT_URL = "login"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
 # The header that names the signed-in person, set by a mesh or proxy (Kubeflow: kubeflow-userid). It is believed only
 # from an address in TRUSTED_PROXIES, which is empty by default: nobody can sign in by header until an operator says
 # from where.
@@ -222,10 +158,6 @@ WRITE_AS = env.choice(
 )
 
 # Pages
-LANGUAGE_CODE = "en-gb"
-TIME_ZONE = "UTC"
-USE_I18N = False
-USE_TZ = True
 FORCE_SCRIPT_NAME = (
     env.text(
         "CREDBOARD_PATH_PREFIX",
@@ -237,25 +169,6 @@ FORCE_SCRIPT_NAME = (
 if FORCE_SCRIPT_NAME and not FORCE_SCRIPT_NAME.startswith("/"):
     raise ImproperlyConfigured(f"CREDBOARD_PATH_PREFIX={FORCE_SCRIPT_NAME!r} is not a path such as /credboard")
 STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [BASE_DIR / "static"]
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
-}
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF, NONCE],
-        "style-src": [SELF],
-        "img-src": [SELF, "data:"],
-        "font-src": [SELF],
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "base-uri": [NONE],
-        "frame-ancestors": [SELF],
-    }
-}
 
 # Work in the background. The database is the truth about what is due; the broker only carries ids.
 env.section("Scans")
@@ -429,57 +342,11 @@ CACHES = {
 
 env.section("Work in the background")
 CELERY_BROKER_URL = REDIS_URL
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_TIME_LIMIT = 1_800
-CELERY_TASK_SOFT_TIME_LIMIT = 1_700
-CELERY_TASK_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_PUBLISH_RETRY = False  # a page must not wait for a broker that is down: the row that says "due" is enough
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 1,
     "socket_timeout": 10,
     "max_retries": 0,  # of who sends a task: without it kombu tries for seconds. A worker's connection has its own
     "visibility_timeout": REDELIVER_AFTER,
-}
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TIMEZONE = "UTC"
-DISPATCH_INTERVAL = 2  # seconds; how late due work may start
-CELERY_BEAT_SCHEDULE = {
-    "dispatch-alerts": {
-        "task": "dashboard.tasks.dispatch_alerts",
-        "schedule": schedule(5),
-        "options": {"expires": 5},
-    },
-    "dispatch-scans": {
-        "task": "scanner.tasks.dispatch_scans",
-        "schedule": schedule(DISPATCH_INTERVAL),
-        "options": {"expires": DISPATCH_INTERVAL},
-    },
-    "prune": {
-        "task": "dashboard.tasks.prune",
-        "schedule": crontab(hour="3", minute="17"),
-        "options": {"expires": 7_200},
-    },
-    # Each entry finds what is due by itself, so one that comes late, twice or not at all is made up for by the next.
-    "dispatch-reports": {
-        "task": "dashboard.tasks.dispatch_reports",
-        "schedule": schedule(60),
-        "options": {"expires": 55},
-    },
-    "dispatch-mails": {
-        "task": "dashboard.tasks.dispatch_mails",
-        "schedule": schedule(10),
-        "options": {"expires": 9},
-    },
-    "subscribe-people": {
-        "task": "dashboard.tasks.subscribe_people",
-        "schedule": schedule(900),
-        "options": {"expires": 890},
-    },
 }
 env.declare(
     "CREDBOARD_RUN_DIR",
@@ -487,7 +354,6 @@ env.declare(
     default="the folder of temporary files",
     about="Where a worker and beat say that they turn, for `python -m dashboard.alive`. One for each container.",
 )
-CELERY_BEAT_SCHEDULER = "dashboard.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 
 env.section("Logs and metrics")
@@ -526,11 +392,5 @@ LOGGING = {
     "formatters": {"line": {"()": "dashboard.logs.LineFormatter"}, "json": {"()": "dashboard.logs.JsonFormatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {
-        "celery.beat": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "kubernetes": {"level": "WARNING"},
-        "urllib3": {"level": "ERROR"},  # its retry warnings quote URLs; errors reach the log translated
-    },
+    "loggers": QUIET_LOGGERS,
 }
