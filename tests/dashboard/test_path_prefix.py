@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC
 from typing import Any
 
@@ -28,8 +29,8 @@ def _as_before() -> Iterator[None]:
 def ask(path: str) -> tuple[str, dict[str, str], str]:
     environ = RequestFactory().get(path).environ
     told: list[Any] = []
-    body = b"".join(below("/credboard", get_wsgi_application())(environ, lambda *answer: told.extend(answer)))
-    return told[0], dict(told[1]), body.decode()
+    with closing(below("/credboard", get_wsgi_application())(environ, lambda *answer: told.extend(answer))) as response:
+        return told[0], dict(told[1]), b"".join(response).decode()
 
 
 @pytest.fixture(autouse=True)
