@@ -34,7 +34,7 @@ def due(*, now: datetime) -> dict[str, Due]:
     found = {}
     for kind, rows in waiting.items():
         told = rows.order_by().aggregate(number=Count("pk"), oldest=Min("next_scan_at"))
-        found[kind] = Due(number=told["number"], lag=now - told["oldest"] if told["oldest"] else timedelta(0))
+        found[kind] = Due(number=told["number"], lag=max(now - (told["oldest"] or now), timedelta(0)))
     return found
 
 

@@ -135,6 +135,11 @@ class CellPage:
         found = Transition.objects.of_cell(self.namespace, self.credential.slug).between(since, self.now)
         return changes_of(found)
 
+    @property
+    def _stale_since(self) -> datetime | None:
+        seen_at = self.namespace.scanned_at if self.is_stale else None
+        return min(seen_at, self.now) if seen_at else None
+
     @cached_property
     def days(self) -> tuple[history.Day, ...]:
         told = history.segments(
@@ -142,7 +147,7 @@ class CellPage:
             state=history.State(self.cell.status, self.cell.reason),
             state_since=self.cell.since,
             looking_since=Scan.objects.first_started_of(self.namespace.cluster),
-            stale_since=self.namespace.scanned_at if self.is_stale else None,
+            stale_since=self._stale_since,
             now=self.now,
         )
         return history.days(told, now=self.now, zone=timezone.get_current_timezone())

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from dashboard.metrics_rows import newest_scans
 from scanner.models import Cluster, ClusterAccess, Namespace, Scan
+from scanner.staleness import is_stale
 
 
 class ClusterRow:
@@ -28,7 +29,8 @@ class ClusterRow:
 
     @property
     def is_stale(self) -> bool:
-        return self.good is not None and self.good.started_at < self._now - self.cluster.stale_after
+        after = self.cluster.stale_after
+        return self.good is not None and is_stale(self.good.started_at, now=self._now, after=after)
 
     @property
     def failed(self) -> Scan | None:

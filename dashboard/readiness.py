@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from dashboard.metrics_rows import newest_scans
 from dashboard.shell import broker
 from scanner.models import Cluster
+from scanner.staleness import is_stale
 
 Scans = Literal["ok", "old", "none", "unknown"]
 
@@ -83,5 +84,5 @@ def _scans(now: datetime) -> Scans:
     _, good = newest_scans(clusters)
     if not good:
         return "none"
-    fresh = all(c.pk in good and good[c.pk].started_at >= now - c.stale_after for c in clusters)
-    return "ok" if fresh else "old"
+    old = any(c.pk not in good or is_stale(good[c.pk].started_at, now=now, after=c.stale_after) for c in clusters)
+    return "old" if old else "ok"

@@ -28,6 +28,7 @@ from dashboard.report import (
     UnseenNamespace,
 )
 from scanner.check import Status, rank
+from scanner.staleness import is_stale
 
 TOO_OLD: Final = "Seen too long ago to be believed: its scans fail, or do not run."
 NEVER: Final = "Not scanned yet."
@@ -215,7 +216,7 @@ class _Cluster:
     # What is now
 
     def _is_old(self, scanned_at: datetime | None) -> bool:
-        return scanned_at is None or scanned_at < self.facts.now - self.cluster.stale_after
+        return is_stale(scanned_at, now=self.facts.now, after=self.cluster.stale_after)
 
     def _is_stale(self, namespace: NamespaceRow) -> bool:
         return self._is_old(namespace.scanned_at)

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from dashboard.identity import is_operator
 from scanner.models import Cluster, ClusterAccess, Scan
+from scanner.staleness import is_stale
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +197,7 @@ class Shell:
         """True when there was a good scan and it is too old to be believed."""
         if self.cluster is None or self.scanned_at is None:
             return False
-        return self.scanned_at < self.now - self.cluster.stale_after
+        return is_stale(self.scanned_at, now=self.now, after=self.cluster.stale_after)
 
     @property
     def is_scan_due(self) -> bool:

@@ -39,6 +39,9 @@ def plan(*, now: datetime, batch: int = BATCH) -> int:
     with transaction.atomic():
         progress = AlertPlan.objects.select_for_update().get(pk=AlertPlan.THE_ONE)
         routes = list(AlertRoute.objects.enabled().order_by("pk"))
+        if progress.planned_until > now + LATEST:
+            # The clock was set back: what happens now is not old, though what is heard of may be heard twice.
+            progress.planned_until = now
         fresh = _fresh(progress.planned_until, batch)
         # Last, as a cell is told as it is now: no older change of it may be heard later.
         over = ended(now=now, limit=batch - len(fresh))

@@ -13,6 +13,7 @@ from scanner.cluster import REQUIRED, ClusterError, Forbidden, ServerInfo
 from scanner.cluster import Cluster as Api
 from scanner.models import Cluster, Scan
 from scanner.scan import connect
+from scanner.staleness import is_stale
 
 TIMEOUT: Final = 5.0  # seconds, of each request
 #: The oldest minor version of Kubernetes that has all we ask for: `fieldSelector` on the type of Secrets,
@@ -105,7 +106,7 @@ def _scans(cluster: Cluster, about: str, ended: Scan | None, good: Scan | None, 
             f"No scan of it has ended well yet.{why}",
             (ended.remedy if ended else "") or "Wait for the first, with a worker and beat running.",
         )
-    elif good.started_at < now - cluster.stale_after:
+    elif is_stale(good.started_at, now=now, after=cluster.stale_after):
         failed = ended is not None and ended.state == Scan.State.FAILED and ended.error
         yield Advice.problem(
             about,

@@ -17,7 +17,11 @@ STALE_AFTER_INTERVALS: Final = 2
 
 class ClusterQuerySet(models.QuerySet["Cluster"]):
     def due(self, now: datetime) -> ClusterQuerySet:
-        return self.filter(next_scan_at__lte=now)
+        """Those whose next scan is due, or further ahead than a scan can be put off: by a clock that was set back."""
+        due = Q(next_scan_at__lte=now)
+        for interval in set(self.values_list("scan_interval", flat=True)):
+            due |= Q(scan_interval=interval, next_scan_at__gt=now + timedelta(seconds=interval) * STALE_AFTER_INTERVALS)
+        return self.filter(due)
 
     def visible_to(self, user: Any) -> ClusterQuerySet:
         """All for an operator, else those with a Namespace that `user` may see; scanned ones first, then by name."""
@@ -74,8 +78,9 @@ class Cluster(models.Model):
 
     def unseen(self, now: datetime, *, path: str = "") -> Q:
         """The Namespaces of this cluster, at the end of `path`, that were seen too long ago to be believed at `now`."""
-        never, before = Q((f"{path}scanned_at", None)), Q((f"{path}scanned_at__lt", now - self.stale_after))
-        return never | before
+        seen_at, after = f"{path}scanned_at", self.stale_after
+        # As in `scanner.staleness`.
+        return Q((seen_at, None)) | Q((f"{seen_at}__lt", now - after)) | Q((f"{seen_at}__gt", now + after))
 
     def watched_as(self) -> tuple[object, ...]:
         """How this cluster is reached, and what of it is scanned: when one of these changes, its watch begins anew."""
@@ -90,8 +95,10 @@ class Cluster(models.Model):
 
     def take_lease(self, *, now: datetime, seconds: int) -> bool:
         """Become the only one who scans this cluster for `seconds`, unless someone is."""
-        free = Q(lease_until=None) | Q(lease_until__lte=now)
         until = now + timedelta(seconds=seconds)
+        # Nobody takes one for so long: whose end is further ahead was taken before the clock was set back.
+        never = until + timedelta(seconds=seconds)
+        free = Q(lease_until=None) | Q(lease_until__lte=now) | Q(lease_until__gt=never)
         taken = Cluster.objects.filter(free, pk=self.pk).update(lease_until=until) == 1
         if taken:
             self.lease_until = until

@@ -17,6 +17,7 @@ from scanner.models.cluster import Cluster
 from scanner.models.freshness import Freshness
 from scanner.models.owner import NamespaceOwner
 from scanner.models.scan import Scan
+from scanner.staleness import is_stale
 
 HURT: Final = tuple(status for status in Status if status is not Status.OK)
 #: Of a 64-bit number that holds a count for each of these; a cluster has some ten thousand Namespaces at most.
@@ -253,7 +254,7 @@ class Namespace(models.Model):
         return self.name
 
     def is_stale(self, now: datetime) -> bool:
-        return self.scanned_at is None or self.scanned_at < now - self.cluster.stale_after
+        return is_stale(self.scanned_at, now=now, after=self.cluster.stale_after)
 
     def status_at(self, now: datetime) -> Status:
         """Status as it must be shown at `now`: what was seen too long ago is unknown."""

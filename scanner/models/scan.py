@@ -61,6 +61,11 @@ class ScanQuerySet(models.QuerySet["Scan"]):
             remedy="Nothing, if this happened once: the next scan is under way.",
         )
 
+    def set_back(self, cluster: Cluster, *, now: datetime) -> None:
+        """Have scans of `cluster` that a clock ahead of ours began seem to begin now: else they were its newest, and
+        good ones, until that time comes."""
+        self.filter(cluster=cluster, started_at__gt=now).update(started_at=now)
+
     def prune(self, cluster: Cluster, *, before: datetime) -> None:
         """Forget scans that began before, but for the first one and the last good one of the whole cluster."""
         own = self.of_whole_cluster().filter(cluster=cluster)

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from scanner.check import Status, rank
@@ -50,7 +51,9 @@ def record(cluster: Cluster, verdicts: Iterable[Verdict], *, now: datetime) -> I
 
 def mark_gone(cluster: Cluster, *, unseen_since: datetime, now: datetime) -> int:
     """After a complete scan of `cluster`: close the Namespaces it did not see. Returns how many."""
-    gone = Namespace.objects.filter(cluster=cluster, gone_at=None).exclude(scanned_at__gte=unseen_since)
+    # A time to come is a clock that went wrong, as in `_record_batch`.
+    seen = Q(scanned_at__gte=unseen_since, scanned_at__lte=timezone.now())
+    gone = Namespace.objects.filter(cluster=cluster, gone_at=None).exclude(seen)
     return _close(list(gone.values_list("pk", flat=True)), now=now)
 
 

@@ -107,6 +107,7 @@ def scan_cluster(cluster: Cluster) -> Scan | None:
     try:
         silent_since = started_at - timedelta(seconds=settings.SCAN_LEASE)
         Scan.objects.interrupt(cluster, now=started_at, silent_since=silent_since)
+        Scan.objects.set_back(cluster, now=started_at)
         scan.save()
         with about("scan_id", scan.pk), _failing(scan), fewer_collections(), connect(cluster) as connection:
             try:

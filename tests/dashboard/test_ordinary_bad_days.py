@@ -150,6 +150,17 @@ class TestLater:
         assert "Last good scan 14 min ago : everything below is unknown until the next." in page
         assert "was well" in page
 
+    def test_what_a_clock_saw_that_was_set_back_since_is_unknown(self, ada: Client) -> None:
+        ahead = timezone.now() + timedelta(hours=2)
+        cluster = factories.cluster(scanned_at=ahead)
+        row = factories.namespace(cluster, scanned_at=ahead, cells={"tls": "ok valid"})
+
+        page = text(ada.get("/"))
+
+        assert "everything below is unknown until the next." in page
+        assert "was well" in page
+        assert "was well" in text(ada.get(f"/n/{cluster.name}/{row.name}/cells/tls/"))
+
     def test_a_failed_scan_is_told_above_what_the_last_good_one_saw(self, ada: Client) -> None:
         cluster = factories.cluster(scanned_at=timezone.now() - timedelta(seconds=70))
         factories.namespace(cluster, cells={"tls": "ok valid"})

@@ -66,6 +66,16 @@ def test_a_lease_that_was_taken_over_can_be_neither_kept_nor_ended_by_the_first(
     assert Cluster.objects.get().lease_until is None
 
 
+def test_a_scan_or_lease_further_ahead_than_can_be_is_due_and_free(cluster: Cluster) -> None:
+    """Left by a clock that ran ahead and was set back."""
+    for ahead, is_due in ((119, False), (120, False), (7_200, True)):
+        Cluster.objects.update(next_scan_at=at(ahead))
+        assert Cluster.objects.due(at(0)).exists() is is_due
+    for ahead, is_free in ((30, False), (59, False), (7_200, True)):
+        Cluster.objects.update(lease_until=at(ahead))
+        assert Cluster.objects.get().take_lease(now=at(0), seconds=30) is is_free
+
+
 def test_a_lease_that_was_never_taken_cannot_be_extended(cluster: Cluster) -> None:
     assert not cluster.extend_lease(now=at(0), seconds=30)
 
@@ -88,7 +98,10 @@ def test_a_namespace_reports_back_once(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("status", Status)
-@pytest.mark.parametrize(("age", "stale"), [(0, False), (120, False), (120.001, True), (9_999, True), (None, True)])
+@pytest.mark.parametrize(
+    ("age", "stale"),
+    [(0, False), (120, False), (120.001, True), (9_999, True), (None, True), (-120, False), (-120.001, True)],
+)
 def test_what_was_seen_too_long_ago_is_unknown_in_python_and_in_the_database_alike(
     cluster: Cluster, status: Status, age: float | None, stale: bool
 ) -> None:

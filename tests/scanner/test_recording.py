@@ -335,6 +335,11 @@ def test_a_clock_that_ran_ahead_does_not_freeze_a_namespace(cluster: Cluster) ->
     assert Namespace.objects.get().status == "critical"
 
 
+def test_a_clock_that_ran_ahead_does_not_keep_a_namespace_that_is_gone(cluster: Cluster) -> None:
+    scanned(cluster, WELL, now=NOON + timedelta(days=36_500))
+    assert mark_gone(cluster, unseen_since=at(1), now=at(1)) == 1
+
+
 def test_a_finding_of_unknown_status_is_kept_like_any_other(cluster: Cluster) -> None:
     scanned(cluster, verdict(findings=[result()]), now=at(0))
     scanned(cluster, verdict(findings=[result(status="unknown", reason="not-checked")]), now=at(1))

@@ -279,6 +279,15 @@ def test_a_scan_whose_worker_died_is_taken_over_and_said_to_be_interrupted(clust
         assert (one.state, one.error_kind, bool(one.finished_at)) == ("failed", "Interrupted", True)
 
 
+def test_after_the_clock_was_set_back_a_scan_of_the_time_to_come_is_not_the_newest(cluster: Cluster) -> None:
+    ahead = timezone.now() + timedelta(hours=2)
+    Scan.objects.create(cluster=cluster, started_at=ahead, state="done")
+    cluster.take_lease(now=ahead, seconds=120)
+    scan = scan_all(Cluster.objects.get())
+    assert Scan.objects.newest_and_last_good(cluster) == [scan]
+    assert not Scan.objects.filter(started_at__gt=timezone.now()).exists()
+
+
 def test_a_scan_that_was_taken_over_stops_and_leaves_the_new_one_alone(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

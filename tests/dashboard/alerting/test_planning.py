@@ -111,6 +111,20 @@ def test_after_days_without_a_worker_everything_since_is_told(cluster: Cluster) 
     assert titles(3 * 1440 + 2) == ["registry/quay.io: rejected in team-01"]
 
 
+def test_what_happens_after_the_clock_was_set_back_is_told_and_what_was_told_is_not_told_again(
+    cluster: Cluster,
+) -> None:
+    route()
+    transition(cluster, "team-01", WELL, REJECTED, minute=0)
+    plan(now=at(0.1))
+    told = ["registry/quay.io: rejected in team-01"]
+    assert titles(2) == told
+    plan(now=at(1440))
+    transition(cluster, "team-02", WELL, MISSING, minute=4)
+    plan(now=at(5))
+    assert titles(7) == [*told, "registry/quay.io: missing in team-02"]
+
+
 def test_a_backlog_is_taken_in_by_batches_that_still_make_one_message(cluster: Cluster) -> None:
     route()
     scan(cluster, dict.fromkeys(TEAMS, REJECTED), minute=0)
