@@ -1,16 +1,27 @@
+{{- define "credboard.name" -}}
+{{ .Values.nameOverride | default .Chart.Name }}
+{{- end }}
+
 {{- /* What all objects are named after: at most 40 characters, since "-postgresql" follows and a StatefulSet adds the hash of its
 revision to its name in a label (63). A release's name may begin with a digit and hold dots; a Service's may not. */ -}}
 {{- define "credboard.fullname" -}}
+{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride }}{{ else }}
+{{- $chart := include "credboard.name" . -}}
 {{- $name := .Release.Name | replace "." "-" -}}
-{{- if not (contains .Chart.Name $name) }}{{ $name = printf "%s-%s" $name .Chart.Name }}{{ end -}}
-{{- if not (regexMatch "^[a-z]" $name) }}{{ $name = printf "%s-%s" .Chart.Name $name }}{{ end -}}
+{{- if not (contains $chart $name) }}{{ $name = printf "%s-%s" $name $chart }}{{ end -}}
+{{- if not (regexMatch "^[a-z]" $name) }}{{ $name = printf "%s-%s" $chart $name }}{{ end -}}
 {{- if gt (len $name) 40 }}{{ $name = printf "%s-%s" ($name | trunc 31 | trimSuffix "-") (sha256sum .Release.Name | trunc 8) }}{{ end -}}
 {{ $name }}
 {{- end }}
+{{- end }}
+
+{{- define "credboard.instance" -}}
+app.kubernetes.io/name: {{ include "credboard.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
 
 {{- define "credboard.selector" -}}
-app.kubernetes.io/name: credboard
-app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+{{ include "credboard.instance" .root }}
 app.kubernetes.io/component: {{ .role }}
 {{- end }}
 
@@ -19,10 +30,21 @@ app.kubernetes.io/component: {{ .role }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* An image as it is pulled: {root, image}. A mirror takes the place of the registry that it names. */ -}}
+{{- define "credboard.mirrored" -}}
+{{- $image := .image -}}
+{{- with .root.Values.global.imageRegistry }}{{ $image = printf "%s/%s" . (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $image "") }}{{ end -}}
+{{ $image | quote }}
 {{- end }}
 
 {{- define "credboard.image" -}}
-{{ printf "%s%s" .Values.image.repository (ternary (printf "@%s" .Values.image.digest) (printf ":%s" (.Values.image.tag | default .Chart.AppVersion)) (ne .Values.image.digest "")) | quote }}
+{{- $version := ternary (printf "@%s" .Values.image.digest) (printf ":%s" (.Values.image.tag | default .Chart.AppVersion)) (ne .Values.image.digest "") -}}
+{{ include "credboard.mirrored" (dict "root" . "image" (printf "%s%s" .Values.image.repository $version)) }}
 {{- end }}
 
 {{- define "credboard.keysSecret" -}}
@@ -37,10 +59,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ .Values.valkey.existingSecret | default (printf "%s-valkey" (include "credboard.fullname" .)) }}
 {{- end }}
 
+{{- /* Of a Pod, with the ids that it is told. */ -}}
 {{- define "credboard.podSecurity" -}}
 runAsNonRoot: true
 seccompProfile: { type: RuntimeDefault }
-{{- range $key, $value := .Values.podSecurityContext }}
+{{- range $key, $value := . }}
 {{- if not (kindIs "invalid" $value) }}
 {{ $key }}: {{ int64 $value }}
 {{- end }}
@@ -54,7 +77,12 @@ capabilities: { drop: [ALL] }
 {{- end }}
 
 {{- define "credboard.pullSecrets" -}}
-{{- with .Values.imagePullSecrets }}
+{{- $names := list }}
+{{- /* Other charts under the same `global` may want objects. */ -}}
+{{- range concat .Values.imagePullSecrets .Values.global.imagePullSecrets }}
+{{- if kindIs "string" . }}{{ $names = append $names . }}{{ else }}{{ $names = append $names .name }}{{ end }}
+{{- end }}
+{{- with uniq $names }}
 imagePullSecrets:
   {{- range . }}
   - name: {{ . | quote }}
@@ -62,13 +90,40 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- /* Where a Pod may run, of the values of its role. */ -}}
+{{- /* Where a Pod may run: {root, values} with the values of its role. */ -}}
 {{- define "credboard.placement" -}}
+{{- with .root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 {{- range $key := list "nodeSelector" "tolerations" "affinity" }}
-{{- with index $ $key }}
+{{- with index $.values $key }}
 {{ $key }}: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{- /* Where its rights reach: "" for the whole cluster. */ -}}
+{{- define "credboard.isBounded" -}}
+{{- if and (eq .Values.rbac.mode "cluster") .Values.rbac.namespaces }}
+{{- fail "rbac.namespaces bounds the modes namespaces and readOnly; with rbac.mode cluster it would bound nothing" }}
+{{- end }}
+{{- if and (eq .Values.rbac.mode "namespaces") (not .Values.rbac.namespaces) }}
+{{- fail "rbac.mode is namespaces: list them in rbac.namespaces" }}
+{{- end }}
+{{- if .Values.rbac.namespaces }}yes{{ end }}
+{{- end }}
+
+{{- define "credboard.serviceAccount" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "credboard.fullname" .root }}-{{ .role }}
+  namespace: {{ .root.Release.Namespace }}
+  labels: {{- include "credboard.labels" . | nindent 4 }}
+  {{- with (index .root.Values .role).serviceAccountAnnotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
 {{- end }}
 
 {{- /* A value of `settings` as the text of a variable. Helm reads every number as a float and writes a million as 1e+06. */ -}}
@@ -79,16 +134,23 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- /* Hosts under which it answers: those of all ways in, its Service, and what probes and port-forwards ask for. */ -}}
+{{- /* The host of `url`. */ -}}
+{{- define "credboard.host" -}}
+{{ (urlParse .Values.url).host | splitList ":" | first }}
+{{- end }}
+
+{{- /* Hosts under which it answers: those of all ways in, its Service, and what probes and port-forwards ask for. The last are never to
+be missing, or the kubelet would kill what works. */ -}}
 {{- define "credboard.hosts" -}}
 {{- $name := include "credboard.fullname" . }}
-{{- $hosts := list ((urlParse .Values.url).host | splitList ":" | first) }}
+{{- $hosts := list (include "credboard.host" .) }}
 {{- if .Values.ingress.enabled }}{{ $hosts = concat $hosts .Values.ingress.hosts }}{{ end }}
+{{- with .Values.settings.CREDBOARD_ALLOWED_HOSTS }}{{ $hosts = concat $hosts (include "credboard.text" . | splitList ",") }}{{ end }}
 {{- if .Values.gateway.enabled }}{{ $hosts = concat $hosts .Values.gateway.hostnames }}{{ end }}
 {{- if .Values.istio.enabled }}{{ $hosts = concat $hosts (without .Values.istio.hosts "*") }}{{ end }}
 {{- $hosts = concat $hosts (list $name (printf "%s.%s.svc" $name .Release.Namespace) "localhost" "127.0.0.1") }}
 {{- $answered := list }}
-{{- range $hosts }}{{ $answered = append $answered (trimPrefix "*" .) }}{{ end }}
+{{- range $hosts }}{{ $answered = append $answered (regexReplaceAll "^\\*\\." (trim .) ".") }}{{ end }}
 {{- $answered | uniq | join "," }}
 {{- end }}
 
@@ -123,6 +185,12 @@ CREDBOARD_WRITE_AS: person
   "CREDBOARD_POLICY_FILE" "policy"
   "CREDBOARD_READ_ONLY" "rbac.mode"
   "CREDBOARD_WRITE_AS" "rbac.impersonation" }}
+{{- if and .Values.postgresql.enabled .Values.database.existingSecret }}
+{{- fail "database.existingSecret names a database, and postgresql.enabled makes another: choose one" }}
+{{- end }}
+{{- if and .Values.valkey.enabled .Values.redis.existingSecret }}
+{{- fail "redis.existingSecret names a broker, and valkey.enabled makes another: set valkey.enabled=false to use yours" }}
+{{- end }}
 {{- range $name, $value := $elsewhere }}
 {{- if or (hasKey $.Values.settings $name) (hasKey $.Values.secretSettings $name) }}
 {{- fail (printf "%s is set by the chart: use %s" $name $value) }}
@@ -133,7 +201,7 @@ CREDBOARD_WRITE_AS: person
 {{- fail (printf "%s is both in settings and in secretSettings" $name) }}
 {{- end }}
 {{- end }}
-{{- $settings := merge (dict) .Values.settings (include "credboard.ownSettings" . | fromYaml) }}
+{{- $settings := merge (dict) (omit .Values.settings "CREDBOARD_ALLOWED_HOSTS") (include "credboard.ownSettings" . | fromYaml) }}
 {{- range $name, $value := $settings }}
 {{- if not (hasKey $.Values.secretSettings $name) }}
 - name: {{ $name }}
@@ -200,13 +268,25 @@ CREDBOARD_WRITE_AS: person
 {{- end }}
 {{- end }}
 
+{{- define "credboard.dnsEgress" -}}
+# DNS; on OpenShift its Pods listen on 5353.
+- ports:
+    - { port: 53, protocol: UDP }
+    - { port: 53, protocol: TCP }
+    - { port: 5353, protocol: UDP }
+    - { port: 5353, protocol: TCP }
+  {{- with .Values.networkPolicy.dnsTo }}
+  to: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
 {{- /* What `manage.py start migrate` is told. It gives up on a database that does not come before the Job is ended. */ -}}
 {{- define "credboard.migrateArgs" -}}
 - start
 - migrate
 - --wait={{ min 300 (div (int64 .Values.migrate.timeoutSeconds) 2) }}
 - {{ printf "--cluster=%s" .Values.clusterName | quote }}
-{{- if eq .Values.rbac.mode "namespaces" }}
+{{- if include "credboard.isBounded" . }}
 {{- range uniq .Values.rbac.namespaces }}
 - --include={{ . }}
 {{- end }}
@@ -261,11 +341,17 @@ spec:
       automountServiceAccountToken: {{ .token }}
       enableServiceLinks: false
       {{- include "credboard.pullSecrets" $root | nindent 6 }}
-      securityContext: {{- include "credboard.podSecurity" $root | nindent 8 }}
+      securityContext: {{- include "credboard.podSecurity" $root.Values.podSecurityContext | nindent 8 }}
       terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds | default 45 | int64 }}
-      {{- if $root.Values.postgresql.enabled }}
-      # The database comes with the release, so no hook could run before it. One migrates, the others wait for it.
-      initContainers: {{- include "credboard.migrateContainer" $root | nindent 8 }}
+      {{- if or $root.Values.extraInitContainers $root.Values.postgresql.enabled }}
+      initContainers:
+        {{- with $root.Values.extraInitContainers }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        {{- if $root.Values.postgresql.enabled }}
+        # The database comes with the release, so no hook could run before it. One migrates, the others wait for it.
+        {{- include "credboard.migrateContainer" $root | nindent 8 }}
+        {{- end }}
       {{- end }}
       containers:
         - name: {{ .role }}
@@ -301,7 +387,9 @@ spec:
           whenUnsatisfiable: ScheduleAnyway
           labelSelector:
             matchLabels: {{- include "credboard.selector" $ | nindent 14 }}
+          # Each version by itself, or those of the one before count while Pods are replaced.
+          matchLabelKeys: [pod-template-hash]
         {{- end }}
       {{- end }}
-      {{- include "credboard.placement" .values | nindent 6 }}
+      {{- include "credboard.placement" . | nindent 6 }}
 {{- end }}

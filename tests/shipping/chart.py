@@ -42,6 +42,18 @@ MONITORING: Final[Values] = {
 TLS: Final = [{"secretName": "credboard-tls", "hosts": ["credboard.example.com"]}]
 TOLERATIONS: Final = [{"key": "infra", "operator": "Exists", "effect": "NoSchedule"}]
 PLACE: Final[Values] = {"nodeSelector": {"kubernetes.io/os": "linux"}, "tolerations": TOLERATIONS}
+ANNOTATED: Final[Values] = {"serviceAccountAnnotations": {"iam.example.com/role": "credboard"}}
+PROXY: Final[Values] = {
+    "name": "proxy",
+    "image": "registry.example.com/proxy:1",
+    "restartPolicy": "Always",
+    "resources": {"requests": {"memory": "32Mi"}, "limits": {"memory": "64Mi"}},
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    },
+}
 AFFINITY: Final[Values] = {
     "nodeAffinity": {
         "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -49,8 +61,14 @@ AFFINITY: Final[Values] = {
         }
     }
 }
+ANY_IDS: Final[Values] = {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}}
+OPENSHIFT: Final[Values] = {**ANY_IDS, "postgresql": {"enabled": True, **ANY_IDS}, "valkey": ANY_IDS}
 EVERYTHING: Final[Values] = {
     **TRIAL,
+    "commonLabels": {"team": "platform"},
+    "global": {"imageRegistry": "mirror.example.com/all", "imagePullSecrets": ["regcred", {"name": "mirror"}]},
+    "priorityClassName": "system-cluster-critical",
+    "extraInitContainers": [PROXY],
     "url": "https://credboard.example.com",
     "pathPrefix": "/credboard",
     "image": {"repository": "registry.example.com/credboard", "digest": "sha256:" + "0" * 64},
@@ -60,8 +78,8 @@ EVERYTHING: Final[Values] = {
     "policy": 'thresholds: {"warn": "a: b"}\n',
     "postgresql": {"enabled": True, **PLACE},
     "valkey": {"enabled": True, **PLACE},
-    "web": {"autoscaling": {"enabled": True}, **PLACE, "affinity": AFFINITY, "podLabels": {"team": "a"}},
-    "worker": {"autoscaling": {"enabled": True, "by": "keda"}, **PLACE, "podAnnotations": {"a": "b"}},
+    "web": {"autoscaling": {"enabled": True}, **PLACE, "affinity": AFFINITY, "podLabels": {"part": "a"}, **ANNOTATED},
+    "worker": {"autoscaling": {"enabled": True, "by": "keda"}, **PLACE, "podAnnotations": {"a": "b"}, **ANNOTATED},
     "beat": {"replicas": 2, **PLACE},
     "watch": {"enabled": True, **PLACE},
     "migrate": {**PLACE, "podLabels": {"sidecar.istio.io/inject": "false"}},
@@ -97,6 +115,8 @@ MATRIX: Final[Mapping[str, Values]] = {
     "read only": {**TRIAL, "rbac": {"mode": "readOnly"}},
     "namespaces": {**TRIAL, "rbac": {"mode": "namespaces", "namespaces": ["default", "kube-public", "default"]}},
     "namespaces, external": {**EXTERNAL, "rbac": {"mode": "namespaces", "namespaces": ["default"]}},
+    "read only, namespaces": {**EXTERNAL, "rbac": {"mode": "readOnly", "namespaces": ["default"]}},
+    "no admission policy": {**TRIAL, "rbac": {"admissionPolicy": False}},
     "without profiles": {**TRIAL, "rbac": {"profiles": False}},
     "impersonation": {**TRIAL, "rbac": {"impersonation": IMPERSONATION}},
     "impersonation in namespaces": {
@@ -135,7 +155,8 @@ MATRIX: Final[Mapping[str, Values]] = {
         "topologySpread": {"enabled": False},
     },
     "monitoring": {**TRIAL, "metrics": MONITORING},
-    "openshift": {**TRIAL, "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}},
+    "openshift": OPENSHIFT,
+    "other names": {**TRIAL, "nameOverride": "cb", "fullnameOverride": "health-of-credentials"},
     "single pods": {**TRIAL, "web": {"replicas": 1}, "worker": {"replicas": 1}},
     "policy": {**TRIAL, "policy": "thresholds: {}\n# 'quotes' \"and\" more: {{ not a template }}\n"},
     "node port": {**TRIAL, "service": {"type": "NodePort"}},
@@ -197,6 +218,11 @@ def refusal(values: Values) -> str:
 
 def of_kind(documents: Sequence[Json], *kinds: str) -> list[Json]:
     return [document for document in documents if document["kind"] in kinds]
+
+
+def is_of_cluster(document: Json) -> bool:
+    """Whether it is in no Namespace."""
+    return document["kind"].startswith(("Cluster", "ValidatingAdmissionPolicy"))
 
 
 def named(documents: Sequence[Json], kind: str, end: str = "") -> Json:

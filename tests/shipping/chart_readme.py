@@ -20,15 +20,16 @@ COMMON: Final = {
     "affinity": "As in a Pod.",
     "podAnnotations": "More annotations of its Pods.",
     "podLabels": "More labels of its Pods.",
+    "serviceAccountAnnotations": "Annotations of its ServiceAccount, such as a role of a cloud.",
     "annotations": "Its annotations.",
     "port": "Its port.",
     "minReplicas": "Fewest Pods.",
     "maxReplicas": "Most Pods.",
     "targetCPUUtilizationPercentage": "CPU that Pods are to use, of what they request.",
     "interval": "How often it is scraped.",
-    "runAsUser": "User id.",
-    "runAsGroup": "Group id.",
-    "fsGroup": "Group that volumes belong to.",
+    "runAsUser": "User id; `null` lets the cluster choose (OpenShift).",
+    "runAsGroup": "Group id; `null` likewise.",
+    "fsGroup": "Group that volumes belong to; `null` likewise.",
 }
 
 INTRO: Final = """\
