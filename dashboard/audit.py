@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
 from django.db.models import Exists, OuterRef, QuerySet
@@ -12,6 +11,7 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from dashboard.identity import is_operator
+from dashboard.list_page import address
 from scanner.models import AuditEntry, Namespace
 
 PAGE_SIZE: Final = 50
@@ -55,9 +55,7 @@ class AuditPage:
 
     @property
     def csv_url(self) -> str:
-        parts = {"namespace": self.namespace, "actor": self.actor}
-        query = urlencode({name: value for name, value in parts.items() if value})
-        return f"{reverse('export', args=['audit'])}{'?' if query else ''}{query}"
+        return address(reverse("export", args=["audit"]), {"namespace": self.namespace, "actor": self.actor})
 
     @property
     def newer_url(self) -> str:
@@ -68,5 +66,4 @@ class AuditPage:
         return self._url(self.entries.next_page_number()) if self.entries.has_next() else ""
 
     def _url(self, number: int) -> str:
-        parts = {"namespace": self.namespace, "actor": self.actor, "page": number}
-        return "?" + urlencode({name: value for name, value in parts.items() if value})
+        return address("", {"namespace": self.namespace, "actor": self.actor, "page": number})

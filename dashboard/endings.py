@@ -10,6 +10,7 @@ from typing import Final
 from django.utils.dateparse import parse_date
 
 from dashboard.drawer import EXPIRY_SOURCES
+from dashboard.list_page import ListFilters, clean, one_of, page_number
 from dashboard.matrix import kind_of
 from scanner.check import Status
 from scanner.columns import label_of
@@ -23,9 +24,7 @@ GUESSED: Final = frozenset({"derived"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExpiryFilters:
-    """The state of the page, as its URL holds it. Values that mean nothing are read as the default."""
-
+class ExpiryFilters(ListFilters):
     credential: str = ""
     kind: str = ""
     within: str = ""
@@ -33,18 +32,17 @@ class ExpiryFilters:
     month: str = ""
     day: str = ""
     at: str = ""
-    page: int = 1
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> ExpiryFilters:
-        text = {name: query.get(name, "").replace("\x00", "").strip()[:320] for name in ("credential", "kind", "at")}
-        within, view, page = query.get("within", ""), query.get("view", ""), query.get("page", "")
+        text = {name: clean(query.get(name, "")) for name in ("credential", "kind", "at")}
+        within, view = query.get("within", ""), one_of(query.get("view", ""), ("calendar", "none"))
         return cls(
             within=within if within in dict(WITHIN) and within != DEFAULT_WITHIN else "",
-            view=view if view in ("calendar", "none") else "",
+            view=view,
             month=query.get("month", "")[:7],
             day=str(day_of(query.get("day", "")) or ""),
-            page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 10 else 1,
+            page=1 if view else page_number(query),
             **text,
         )
 

@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Case, Count, F, IntegerField, Max, Min, Q, QuerySet, Value, When
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from dashboard.drawer import ENDINGS
 from dashboard.endings import DEFAULT_WITHIN, WITHIN, Ending, Endless, ExpiryFilters, Square, day_of
+from dashboard.list_page import ListPage, address
 from dashboard.matrix import kind_of
 from dashboard.month import WEEKDAYS, Month
 from scanner.check import Status, rank
 from scanner.columns import label_of
 from scanner.models import Cell, Cluster, Credential, Namespace
 
-ROWS: Final = 50
 #: Most endings of a month that are looked at, and of a day that its square shows.
 MOST_OF_MONTH: Final = 2_000
 MOST_OF_DAY: Final = 3
 
 
-class ExpiryPage:
-    """What ends in the Namespaces of `cluster` that `user` may see. A page past the end is the last one."""
+class ExpiryPage(ListPage[ExpiryFilters]):
+    """What ends in the Namespaces of `cluster` that `user` may see."""
 
     def __init__(
         self, cluster: Cluster, user: Any, filters: ExpiryFilters, *, cluster_in_url: str, now: datetime
     ) -> None:
+        super().__init__(filters, path=reverse("expiry"), cluster_in_url=cluster_in_url)
         self.cluster = cluster
-        self.filters = filters
         self.now = now
-        self._cluster_in_url = cluster_in_url
         self._visible = Namespace.objects.visible_to(user).of_cluster(cluster)
         self.today = timezone.localtime(now).date()
 
@@ -159,19 +156,19 @@ class ExpiryPage:
         return day_of(self.filters.day)
 
     @cached_property
-    def total(self) -> int:
+    def length(self) -> int:
         return self._in_list.count() if self.moment else self._endings(self._in_list).count()
 
     @cached_property
     def endings(self) -> list[Ending]:
-        return [self._ending(found) for found in self._endings(self._in_list)[self.first - 1 : self.last]]
+        return [self._ending(found) for found in self._endings(self._in_list)[self.span]]
 
     @cached_property
     def cells(self) -> list[tuple[str, str, Status, bool]]:
         """Of one moment: the Namespace, the URL of its cell, its status now, and whether it was seen too long ago."""
         rows = self._in_list.select_related("credential", "namespace").order_by("namespace__name", "credential__slug")
         told = []
-        for cell in rows[self.first - 1 : self.last]:
+        for cell in rows[self.span]:
             cell.namespace.cluster = self.cluster
             is_stale = cell.namespace.is_stale(self.now)
             url = reverse("cell", args=[self.cluster.name, cell.namespace.name, cell.credential.slug])
@@ -225,7 +222,7 @@ class ExpiryPage:
             Endless(
                 label=label_of(found["credential__slug"]),
                 kind=kind_of(found["credential__slug"]),
-                url=f"{matrix}?{urlencode({'cluster': self.cluster.name, 'credential': found['credential__slug']})}",
+                url=address(matrix, {"cluster": self.cluster.name, "credential": found["credential__slug"]}),
                 never=found["never"],
                 unknown=found["cells"] - found["never"],
             )
@@ -240,43 +237,7 @@ class ExpiryPage:
     def unknown(self) -> int:
         return sum(one.unknown for one in self.endless)
 
-    # Pages
-
-    @property
-    def pages(self) -> int:
-        return max(1, -(-self.total // ROWS))
-
-    @property
-    def page(self) -> int:
-        return min(self.filters.page, self.pages)
-
-    @property
-    def first(self) -> int:
-        return (self.page - 1) * ROWS + 1
-
-    @property
-    def last(self) -> int:
-        return min(self.page * ROWS, self.total)
-
-    def url(self, *, path: str = "", **changes: str | int) -> str:
-        """This page with `changes`; back to the first page, unless they say which."""
-        chosen = {field.name: getattr(self.filters, field.name) for field in fields(self.filters)}
-        parts = {"cluster": self._cluster_in_url, **chosen, "page": "", **changes}
-        query = urlencode({name: value for name, value in parts.items() if value})
-        path = path or reverse("expiry")
-        return f"{path}?{query}" if query else path
-
-    @property
-    def own_url(self) -> str:
-        return self.url(page=self.page if not self.filters.view and self.page > 1 else "")
-
-    @property
-    def previous_url(self) -> str:
-        return self.url(page=self.page - 1 if self.page > 2 else "") if self.page > 1 else ""
-
-    @property
-    def next_url(self) -> str:
-        return self.url(page=self.page + 1) if self.page < self.pages else ""
+    # Where it leads
 
     @property
     def plain_url(self) -> str:
@@ -307,17 +268,9 @@ class ExpiryPage:
 
     @property
     def csv_url(self) -> str:
-        """What the list is made of, over all pages, as CSV; "" where that page is not there."""
-        if not (path := _maybe("export", "expiry")):
-            return ""
-        return self.url(
-            path=path, view="", month="", within=self.filters.within or ("all" if self.filters.view else "")
-        )
-
-    @property
-    def feeds_url(self) -> str:
-        """Where one subscribes to this as a calendar; "" where that page is not there."""
-        return _maybe("calendar-feeds")
+        """What the list is made of, over all pages, as CSV."""
+        within = self.filters.within or ("all" if self.filters.view else "")
+        return self.url(path=reverse("export", args=["expiry"]), view="", month="", within=within)
 
     @property
     def headline(self) -> str:
@@ -325,9 +278,9 @@ class ExpiryPage:
             return self.month.title
         if self.filters.view == "none":
             return "Without a known end"
-        number = f"{self.total} ending{'' if self.total == 1 else 's'}"
+        number = f"{self.length} ending{'' if self.length == 1 else 's'}"
         if self.moment:
-            number = f"{self.total} Namespace{'' if self.total == 1 else 's'}"
+            number = f"{self.length} Namespace{'' if self.length == 1 else 's'}"
             return f"{label_of(self.filters.credential)} ends in {number}"
         if self.day:
             return f"{number} on {self.day:%d %B %Y}"
@@ -340,13 +293,4 @@ class ExpiryPage:
             return (self.own_url, self._of_month, self.today)
         if self.filters.view == "none":
             return (self.own_url, self.endless)
-        return (self.own_url, self.total, self.cells if self.moment else self.endings)
-
-
-def _maybe(name: str, *args: str, **query: str) -> str:
-    try:
-        url = reverse(name, args=args)
-    except NoReverseMatch:
-        return ""
-    told = urlencode({key: value for key, value in query.items() if value})
-    return f"{url}?{told}" if told else url
+        return (self.own_url, self.length, self.cells if self.moment else self.endings)

@@ -4,34 +4,32 @@ queries."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.db.models import Case, Count, Exists, F, IntegerField, Max, Min, OuterRef, Q, QuerySet, Value, When
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from dashboard.acknowledging import MOST_AT_ONCE
+from dashboard.list_page import ListFilters, ListPage, clean, one_of, page_number
 from dashboard.models import Acknowledgement
 from scanner.check import Check, Status, all_checks, rank
 from scanner.columns import label_of
 from scanner.models import Cell, Cluster, Finding, Namespace
 
-ROWS: Final = 50
 #: How long a finding counts as resolved lately, in days.
 LATELY: Final = 30
 #: Most causes that are told apart. A cluster has a few hundred; more are a sign of hostile names.
 MOST_CAUSES: Final = 2_000
 STATUSES: Final = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK)
-MAX_TEXT: Final = 320
+#: `credential` in the URL of findings that are of none.
+NO_CREDENTIAL: Final = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindingFilters:
-    """The state of the page, as its URL holds it. Values that mean nothing are read as the default."""
-
+class FindingFilters(ListFilters):
     q: str = ""
     status: str = ""
     code: str = ""
@@ -40,32 +38,22 @@ class FindingFilters:
     acknowledged: str = ""
     group: str = ""
     tab: str = ""
-    page: int = 1
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> FindingFilters:
-        text = {name: _clean(query.get(name, "")) for name in ("q", "code", "credential", "reason")}
-        page = query.get("page", "")
+        text = {name: clean(query.get(name, "")) for name in ("q", "code", "credential", "reason")}
         return cls(
-            status=_one_of(query.get("status", ""), tuple(str(status) for status in STATUSES)),
-            acknowledged=_one_of(query.get("acknowledged", ""), ("hide", "only")),
-            group=_one_of(query.get("group", ""), ("no",)),
-            tab=_one_of(query.get("tab", ""), ("resolved",)),
-            page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 10 else 1,
+            status=one_of(query.get("status", ""), tuple(str(status) for status in STATUSES)),
+            acknowledged=one_of(query.get("acknowledged", ""), ("hide", "only")),
+            group=one_of(query.get("group", ""), ("no",)),
+            tab=one_of(query.get("tab", ""), ("resolved",)),
+            page=page_number(query),
             **text,
         )
 
     @property
     def active(self) -> bool:
         return any((self.q, self.status, self.code, self.credential, self.reason, self.acknowledged))
-
-
-def _clean(text: str) -> str:
-    return text.replace("\x00", "").strip()[:MAX_TEXT]
-
-
-def _one_of(text: str, known: tuple[str, ...]) -> str:
-    return text if text in known else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,15 +104,14 @@ class Row:
         return label_of(self.finding.credential) if self.finding.credential else ""
 
 
-class FindingsPage:
-    """The findings of `cluster` in the Namespaces that `user` may see. A page past the end is the last one."""
+class FindingsPage(ListPage[FindingFilters]):
+    """The findings of `cluster` in the Namespaces that `user` may see."""
 
     def __init__(
         self, cluster: Cluster, user: Any, filters: FindingFilters, *, cluster_in_url: str, now: datetime
     ) -> None:
+        super().__init__(filters, path=reverse("findings"), cluster_in_url=cluster_in_url)
         self.cluster = cluster
-        self.filters = filters
-        self._cluster_in_url = cluster_in_url
         self._now = now
         self._visible = Namespace.objects.visible_to(user).of_cluster(cluster)
 
@@ -245,7 +232,7 @@ class FindingsPage:
         """Those of this page."""
         by_rank = {rank(status): status for status in Status}
         shown = []
-        for found in self._causes[self.first - 1 : self.last]:
+        for found in self._causes[self.span]:
             kind = {"code": found["code"], "credential": found["credential"], "reason": found["reason"]}
             asked = {**kind, "credential": kind["credential"] or NO_CREDENTIAL}
             can = bool(found["credential"]) and not self.is_resolved and found["worst"] != rank(Status.OK)
@@ -274,7 +261,7 @@ class FindingsPage:
         cell = Cell.objects.filter(namespace=OuterRef("namespace"), credential__slug=OuterRef("credential"))
         own = Acknowledgement.objects.over_cells(self._now, namespace="namespace_id", credential="credential")
         found = self._matching.annotate(has_cell=Exists(cell), seen_to=Exists(own)).select_related("namespace")
-        return [self._row(finding) for finding in found.order_by(*order)[self.first - 1 : self.last]]
+        return [self._row(finding) for finding in found.order_by(*order)[self.span]]
 
     def all_rows(self) -> QuerySet[Finding]:
         """All that matches, over all pages, in the order of `rows`: for an export, which reads them one by one."""
@@ -298,55 +285,19 @@ class FindingsPage:
     # Pages
 
     @cached_property
-    def total(self) -> int:
+    def length(self) -> int:
         """How many causes, or findings where they are not grouped."""
         return len(self._causes) if self.is_grouped else self._matching.count()
-
-    @property
-    def pages(self) -> int:
-        return max(1, -(-self.total // ROWS))
-
-    @property
-    def page(self) -> int:
-        return min(self.filters.page, self.pages)
-
-    @property
-    def first(self) -> int:
-        return (self.page - 1) * ROWS + 1
-
-    @property
-    def last(self) -> int:
-        return min(self.page * ROWS, self.total)
 
     @property
     def headline(self) -> str:
         """How many findings are open, and of how many causes."""
         if not self.is_grouped:
-            return _number(self.total, "finding")
+            return _number(self.length, "finding")
         findings = sum(cause["findings"] for cause in self._causes)
         if not findings:
             return "No finding matches" if self.filters.active else "No findings"
-        return f"{_number(findings, 'finding')}, {_number(self.total, 'cause')}"
-
-    def url(self, *, path: str = "", **changes: str | int) -> str:
-        """This page with `changes`; back to the first page, unless they say which."""
-        chosen = {field.name: getattr(self.filters, field.name) for field in fields(self.filters)}
-        parts = {"cluster": self._cluster_in_url, **chosen, "page": "", **changes}
-        query = urlencode({name: value for name, value in parts.items() if value})
-        path = path or reverse("findings")
-        return f"{path}?{query}" if query else path
-
-    @property
-    def own_url(self) -> str:
-        return self.url(page=self.page if self.page > 1 else "")
-
-    @property
-    def previous_url(self) -> str:
-        return self.url(page=self.page - 1 if self.page > 2 else "") if self.page > 1 else ""
-
-    @property
-    def next_url(self) -> str:
-        return self.url(page=self.page + 1) if self.page < self.pages else ""
+        return f"{_number(findings, 'finding')}, {_number(self.length, 'cause')}"
 
     @property
     def plain_url(self) -> str:
@@ -370,11 +321,8 @@ class FindingsPage:
 
     @property
     def csv_url(self) -> str:
-        """What the page shows, over all pages, as CSV; "" without that page."""
-        try:
-            return self.url(path=reverse("export", args=["findings"]), group="")
-        except NoReverseMatch:
-            return ""
+        """What the page shows, over all pages, as CSV."""
+        return self.url(path=reverse("export", args=["findings"]), group="")
 
     @property
     def state(self) -> tuple[object, ...]:
@@ -382,7 +330,7 @@ class FindingsPage:
         rows: list[Any] = self.causes if self.is_grouped else [
             (row.finding.pk, row.status, row.is_acknowledged, row.finding.message) for row in self.rows
         ]  # fmt: skip
-        return (self.own_url, self.total, rows, sorted(self._sight.items()))
+        return (self.own_url, self.length, rows, sorted(self._sight.items()))
 
     # Acknowledging all of it
 
@@ -391,10 +339,6 @@ class FindingsPage:
         """(pk of the Namespace, credential) of what matches: all, or one more than can be acknowledged at once."""
         found = self._matching.exclude(credential="").order_by().values_list("namespace_id", "credential").distinct()
         return set(found[: MOST_AT_ONCE + 1])
-
-
-#: `credential` in the URL of findings that are of none.
-NO_CREDENTIAL: Final = "-"
 
 
 def _number(count: int, noun: str) -> str:

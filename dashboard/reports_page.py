@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.paginator import Page, Paginator
@@ -14,6 +13,7 @@ from django.http import Http404, HttpResponse, QueryDict
 from django.urls import reverse
 
 from dashboard.identity import is_operator
+from dashboard.list_page import address
 from dashboard.mail.layout import clean, plural
 from dashboard.mail.message import report_headers
 from dashboard.mail.rendering import Rendered, render_report
@@ -133,8 +133,7 @@ class ReportsPage:
 
     @property
     def csv_url(self) -> str:
-        query = {name: value for name, value in (("to", self.to), ("state", self.state)) if value}
-        return reverse("export", args=["reports"]) + (f"?{urlencode(query)}" if query else "")
+        return address(reverse("export", args=["reports"]), {"to": self.to, "state": self.state})
 
     @property
     def newer_url(self) -> str:
@@ -145,8 +144,7 @@ class ReportsPage:
         return self._url(self.page.next_page_number()) if self.page.has_next() else ""
 
     def _url(self, number: int) -> str:
-        parts = {"to": self.to, "state": self.state, "page": number}
-        return "?" + urlencode({name: value for name, value in parts.items() if value})
+        return address("", {"to": self.to, "state": self.state, "page": number})
 
 
 def visible_mail(user: Any, pk: int, *, now: datetime) -> ShownMail:
