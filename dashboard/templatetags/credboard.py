@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
 from html import escape
@@ -9,6 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -25,13 +27,25 @@ def icon(name: str) -> SafeString:
 
 
 @register.simple_tag
-def cells(row: Row, url: str) -> SafeString:
-    """The cells of a matrix row as <td>; `url` is the page of its Namespace.
+def matrix_rows(rows: Iterable[Row], cluster: str) -> SafeString:
+    """Rows of the matrix of `cluster` as <tr>.
 
-    In Python, since a page has a thousand of them and a template takes five times as long.
+    In Python, since a page has a thousand cells and a template takes five times as long.
     """
-    # All that comes from a cluster passes `_escaped` or `_address` in `_cell`; status is one of four words.
-    return mark_safe("".join(_cell(cell, url) for cell in row.cells))  # noqa: S308
+    # All that comes from a cluster passes `escape`, `_escaped` or `_address`; status is one of four words.
+    return mark_safe("".join(_row(row, cluster) for row in rows))  # noqa: S308
+
+
+def _row(row: Row, cluster: str) -> str:
+    url, name = escape(reverse("namespace", args=[cluster, row.name])), escape(row.name)
+    owner = escape(row.owner) + (f" +{row.more_owners}" if row.more_owners else "") if row.owner else "no owner"
+    title = f"{row.status}: {escape(row.text)}" if row.text else row.status
+    cells = "".join([_cell(cell, url) for cell in row.cells])
+    return (
+        f'<tr><th scope="row" class="name"><a href="{url}" id="n{row.pk}" title="{name}">{name}</a>'
+        f'<small>{owner}</small></th><td class="worst"><span class="is-{row.status}" title="{title}">'
+        f'{icon(row.status)}<span class="sr-only">{row.status}</span></span></td>{cells}</tr>\n'
+    )
 
 
 # A page has many cells, few words and few columns. Django's own `escape` is this one in a wrapper that takes longer
