@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-$(shell cksum < requirements/run.txt | tr ' ' '-')
 DEV_STAMP := $(VENV)/.dev-$(shell cksum < requirements/dev.txt | tr ' ' '-')
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --require-hashes
-PYTEST := $(BIN)/python -m pytest
+# A process for each core, each with servers of its own, up to four.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 # What `check --deploy` would see in production; nothing is connected to.
 DEPLOYED := CREDBOARD_HTTPS=true CREDBOARD_ALLOWED_HOSTS=credboard.example.com DATABASE_URL=sqlite://:memory:
 TEMPLATES = $(shell find templates -name '*.html')
@@ -23,8 +24,8 @@ run: $(RUN_STAMP) ## Install what it needs and start everything on this machine 
 	@exec $(BIN)/python manage.py up $(ARGS)
 
 test: $(DEV_STAMP) system-packages binaries wheels ## Run all tests, on PostgreSQL what uses the database, then everything on SQLite
-	$(PYTEST) --database postgres -m database --cov --cov-report= --cov-fail-under=0
-	$(PYTEST) --database sqlite --cov --cov-append --cov-report=term
+	$(PYTEST) --database postgres -m database
+	$(PYTEST) --database sqlite --cov --cov-report=term
 
 bench: $(DEV_STAMP) binaries ## Measure it beside what one would run instead (ARGS=... for sizes)
 	$(BIN)/python -m tests.bench $(ARGS)

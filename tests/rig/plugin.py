@@ -37,7 +37,6 @@ _CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_missing = pytest.StashKey[Counter[str]]()
 _database = pytest.StashKey[PostgresServer]()
 _no_database = pytest.StashKey[str]()
 
@@ -56,7 +55,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     database = early_config.known_args_namespace.database
     if database == "sqlite":
         os.environ.pop("DATABASE_URL", None)
-    elif database == "postgres":
+    elif database == "postgres" and _runs_tests(early_config):
         server = PostgresServer()
         try:
             os.environ["DATABASE_URL"] = server.start().url
@@ -70,8 +69,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     return (yield)
 
 
+def _runs_tests(config: pytest.Config) -> bool:
+    """Whether this process runs tests: not the one that only hands them to the workers of pytest-xdist."""
+    return "PYTEST_XDIST_WORKER" in os.environ or not getattr(config.known_args_namespace, "numprocesses", None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_missing] = Counter()
     config.addinivalue_line("markers", "database: uses the database (set by itself; `-m database` selects these tests)")
     config.addinivalue_line("markers", "browser: uses Chromium (set by itself)")
 
@@ -94,24 +97,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session.items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    part = parts.missing_part(report)
-    if part is not None:
-        item.config.stash[_missing][part] += 1
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    counts = config.stash[_missing]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    counts = Counter(part for part in map(parts.missing_part, skipped) if part is not None)
     if counts:
         listed = ", ".join(f"{part} ({count} tests skipped)" for part, count in sorted(counts.items()))
         terminalreporter.write_line(f"real parts missing: {listed}", yellow=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    if _database in config.stash:
+    if config.option.database == "postgres":
         return "database: PostgreSQL, started for this run"
     return "database: " + ("as DATABASE_URL says" if os.environ.get("DATABASE_URL") else "SQLite")
 
