@@ -25,6 +25,8 @@ GUESSED: Final = frozenset({"derived"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiryFilters(ListFilters):
+    """What the endings can be narrowed to, and as what they are shown."""
+
     credential: str = ""
     kind: str = ""
     within: str = ""

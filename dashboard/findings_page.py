@@ -30,6 +30,8 @@ NO_CREDENTIAL: Final = "-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingFilters(ListFilters):
+    """What the findings can be narrowed to, grouped or one by one."""
+
     q: str = ""
     status: str = ""
     code: str = ""

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.db.models import Exists, QuerySet
 from django.urls import reverse
 
 from dashboard.identity import is_operator
+from dashboard.list_page import ListFilters, ListPage, clean, number, one_of, page_number
 from dashboard.matrix import (
     CellRow,
     Column,
@@ -32,14 +32,13 @@ from scanner.models import Cell, Cluster, Namespace, NamespaceQuerySet, Scan
 
 ROWS: Final = (50, 100, 200)
 STATUSES: Final = (Status.CRITICAL, Status.UNKNOWN, Status.WARNING, Status.OK)
-MAX_TEXT: Final = 320
 #: Rows that are read at once where all are wanted.
 PIECE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """The state of the matrix, as its URL holds it. Values that mean nothing are read as the default."""
+class Filters(ListFilters):
+    """What the matrix can be narrowed to."""
 
     q: str = ""
     status: str = ""
@@ -49,32 +48,22 @@ class Filters:
     label: str = ""
     ack: str = ""
     rows: int = ROWS[0]
-    page: int = 1
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Filters:
-        text = {name: _clean(query.get(name, "")) for name in ("q", "credential", "reason", "owner", "label")}
-        status = query.get("status", "")
-        rows, page = _number(query.get("rows", ""), ROWS[0]), _number(query.get("page", ""), 1)
+        text = {name: clean(query.get(name, "")) for name in ("q", "credential", "reason", "owner", "label")}
+        rows = number(query.get("rows", ""), ROWS[0])
         return cls(
-            status=status if status in STATUSES else "",
-            ack="hide" if query.get("ack") == "hide" else "",
+            status=one_of(query.get("status", ""), STATUSES),
+            ack=one_of(query.get("ack", ""), ("hide",)),
             rows=rows if rows in ROWS else ROWS[0],
-            page=max(1, page),
+            page=page_number(query),
             **text,
         )
 
     @property
     def active(self) -> bool:
         return any((self.q, self.status, self.credential, self.reason, self.owner, self.label, self.ack))
-
-
-def _clean(text: str) -> str:
-    return text.replace("\x00", "").strip()[:MAX_TEXT]
-
-
-def _number(text: str, default: int) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +79,15 @@ class Tally:
     on: bool
 
 
-class MatrixPage:
-    """What the matrix shows `user` of `cluster`. Raises nothing: a page past the end is the last one."""
+class MatrixPage(ListPage[Filters]):
+    """What the matrix shows `user` of `cluster`. Raises nothing."""
 
     def __init__(
         self, cluster: Cluster, user: Any, filters: Filters, *, path: str, cluster_in_url: str, now: datetime
     ) -> None:
+        super().__init__(filters, path=path, cluster_in_url=cluster_in_url)
+        self.size = filters.rows
         self.cluster = cluster
-        self.filters = filters
-        self._path = path
-        self._cluster_in_url = cluster_in_url
         self._now = now
         self._user = user
         self._visible = Namespace.objects.visible_to(user)
@@ -204,7 +192,7 @@ class MatrixPage:
         ]
 
     @property
-    def shown(self) -> int:
+    def length(self) -> int:
         """How many Namespaces the list has over all its pages."""
         statuses = [Status(self.filters.status)] if self.filters.status else STATUSES
         return sum(self._tallied[status] - self._hidden(status) for status in statuses)
@@ -214,28 +202,12 @@ class MatrixPage:
         is_out = (always or self.filters.ack) and status is not Status.OK
         return self._tallied[f"{status}_settled"] if is_out else 0
 
-    @property
-    def pages(self) -> int:
-        return max(1, -(-self.shown // self.filters.rows))
-
-    @property
-    def page(self) -> int:
-        return min(self.filters.page, self.pages)
-
-    @property
-    def first(self) -> int:
-        return (self.page - 1) * self.filters.rows + 1 if self.shown else 0
-
-    @property
-    def last(self) -> int:
-        return min(self.page * self.filters.rows, self.shown)
-
     @cached_property
     def _found(self) -> list[dict[str, Any]]:
         """The rows of this page. Chosen by key first: what sorts ten thousand should not carry them whole."""
-        if not self.shown:
+        if not self.length:
             return []
-        chosen = self._chosen(any_stale=self._any_stale).values("pk")[self.first - 1 : self.last]
+        chosen = self._chosen(any_stale=self._any_stale).values("pk")[self.span]
         again = Namespace.objects.judged(
             self.cluster, now=self._now, credential=self.filters.credential, any_stale=self._any_stale
         )
@@ -277,24 +249,6 @@ class MatrixPage:
             return ""
         return sparkline(Scan.objects.daily_critical(self.cluster, since=self._now - timedelta(days=30)))
 
-    def url(self, **changes: str | int) -> str:
-        """This page with `changes`; back to the first page, unless they say which."""
-        chosen = self.filters
-        parts: dict[str, str | int] = {
-            "cluster": self._cluster_in_url,
-            "q": chosen.q,
-            "status": chosen.status,
-            "credential": chosen.credential,
-            "reason": chosen.reason,
-            "owner": chosen.owner,
-            "label": chosen.label,
-            "ack": chosen.ack,
-            "rows": chosen.rows if chosen.rows != ROWS[0] else "",
-            "page": "",
-        }
-        query = urlencode({name: value for name, value in (parts | changes).items() if value})
-        return f"{self._path}?{query}" if query else self._path
-
     @property
     def plain_url(self) -> str:
         """All Namespaces."""
@@ -307,19 +261,7 @@ class MatrixPage:
     @property
     def csv_url(self) -> str:
         """All of this list as CSV."""
-        return reverse("export", args=["matrix"]) + self.url(rows="").removeprefix(self._path)
-
-    @property
-    def own_url(self) -> str:
-        return self.url(page=self.page if self.page > 1 else "")
-
-    @property
-    def previous_url(self) -> str:
-        return self.url(page=self.page - 1 if self.page > 2 else "") if self.page > 1 else ""
-
-    @property
-    def next_url(self) -> str:
-        return self.url(page=self.page + 1) if self.page < self.pages else ""
+        return self.url(path=reverse("export", args=["matrix"]), rows="")
 
     @property
     def rows_urls(self) -> list[tuple[int, str, bool]]:
