@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -51,7 +51,7 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     subscription = subscription_of(token)
     if subscription is None:
-        raise Http404("No such subscription")
+        return render(request, "settings/unsubscribe.html", status=404)
     before = subscription.frequency
     if request.method == "POST":
         before = report_settings.switch(subscription, request.POST.get("frequency"), now=shell_of(request).now)

@@ -88,7 +88,10 @@ def test_the_link_of_a_subscription_that_is_gone_opens_nothing(subscription: Sub
     link = path(subscription)
     subscription.delete()
 
-    assert Client().get(link).status_code == 404
+    response = Client().get(link)
+    assert response.status_code == 404
+    assert "Link not valid" in response.content.decode()
+    assert "Nothing was changed." in response.content.decode()
 
 
 def test_the_link_goes_on_working_when_the_key_is_changed_with_the_old_one_kept(
