@@ -23,13 +23,27 @@ from scanner.pasted_kubeconfig import LARGEST, BadKubeconfig, ManyContexts, Take
 from scanner.scan.choosing import LONGEST, SHORTEST, Trial, problems_of, try_cluster
 
 MOST_FILES: Final = 200
-#: How somebody gets a token that may read, and do nothing else.
+#: How somebody gets a kubeconfig that may read, and do nothing else: words, and the commands to run then.
 LEAST_RIGHTS: Final = (
-    "kubectl create namespace credboard",
-    "kubectl create serviceaccount reader --namespace credboard",
-    "kubectl apply -f docs/rbac/cluster-reader.yaml",
-    "kubectl create clusterrolebinding reader --clusterrole credboard-reader --serviceaccount credboard:reader",
-    "kubectl create token reader --namespace credboard --duration 8760h",
+    (
+        "A ServiceAccount that may read, and nothing else:",
+        """\
+kubectl create namespace credboard
+kubectl create serviceaccount reader --namespace credboard
+kubectl apply -f docs/rbac/cluster-reader.yaml
+kubectl create clusterrolebinding credboard-reader --clusterrole credboard-reader --serviceaccount credboard:reader""",
+    ),
+    (
+        "reader.kubeconfig, to be pasted above. Its token lasts a year; Credboard warns two weeks before it ends:",
+        """\
+kubectl config view --minify --raw --flatten --output 'jsonpath={.clusters[0].cluster.certificate-authority-data}' |
+  base64 -d > ca.crt
+kubectl --kubeconfig reader.kubeconfig config set-cluster prod --certificate-authority ca.crt --embed-certs \\
+  --server "$(kubectl config view --minify --output 'jsonpath={.clusters[0].cluster.server}')"
+kubectl --kubeconfig reader.kubeconfig config set-credentials reader \\
+  --token "$(kubectl create token reader --namespace credboard --duration 8760h)"
+kubectl --kubeconfig reader.kubeconfig config set-context prod --cluster prod --user reader""",
+    ),
 )
 KEEP, PASTE, FILE, HERE = "keep", "paste", "file", "here"
 
@@ -69,7 +83,7 @@ class ClusterForm(forms.Form):
     name = forms.CharField(label="Name", max_length=100, help_text="Shown on pages and in their addresses.")
     source = forms.ChoiceField(label="Kubeconfig", widget=forms.RadioSelect)
     kubeconfig = forms.CharField(
-        label="Paste it",
+        label="Paste the kubeconfig",
         required=False,
         strip=False,
         widget=_WriteOnly(attrs={"rows": 6, "class": "mono", "autocomplete": "off", "spellcheck": "false"}),
@@ -93,7 +107,7 @@ class ClusterForm(forms.Form):
         label="Seconds between scans", min_value=SHORTEST, max_value=LONGEST, help_text="From start to start."
     )
     include = _Globs(label="Only these Namespaces", required=False, help_text="Names with * and ?; empty for all.")
-    exclude = _Globs(label="Never these", required=False, help_text="Wins over the others: kube-*")
+    exclude = _Globs(label="Never these", required=False, help_text="Such as kube-*. Wins over the others.")
     label_selector = forms.CharField(
         label="Labels of the Namespace",
         required=False,
@@ -124,7 +138,7 @@ class ClusterForm(forms.Form):
     def _offer_sources(self) -> None:
         files = mounted_kubeconfigs()
         choices = [] if self.is_new else [(KEEP, "As it is")]
-        choices.append((PASTE, "Another one, stored here" if not self.is_new else "Stored here"))
+        choices.append((PASTE, f"{'Pasted' if self.is_new else 'Another one, pasted'} or uploaded: it is stored here"))
         choices += [(FILE, "A file that is mounted into Credboard")] if files else []
         if os.environ.get("KUBERNETES_SERVICE_HOST"):
             choices.append((HERE, "None: the cluster that Credboard runs in"))
@@ -137,7 +151,7 @@ class ClusterForm(forms.Form):
         return seal(self._pasted, user=self.user) if self._pasted else ""
 
     @property
-    def least_rights(self) -> tuple[str, ...]:
+    def least_rights(self) -> tuple[tuple[str, str], ...]:
         return LEAST_RIGHTS
 
     @sensitive_variables()
@@ -154,7 +168,7 @@ class ClusterForm(forms.Form):
             self._clean_file(data)
         elif source == HERE:
             cluster.kubeconfig = cluster.context = ""
-        elif source == KEEP and self._is_stored:
+        elif source == KEEP and self.is_stored:
             cluster.context = self.cluster.access.context
         for name, words in problems_of(cluster).items():
             if name not in self.errors:
@@ -162,7 +176,8 @@ class ClusterForm(forms.Form):
         return data
 
     @property
-    def _is_stored(self) -> bool:
+    def is_stored(self) -> bool:
+        """Whether the kubeconfig that it has is one that was pasted: of that one context, no other can be chosen."""
         row = getattr(self.cluster, "access", None) if self.cluster.pk else None
         return row is not None and row.is_stored and not self.cluster.kubeconfig
 
@@ -245,7 +260,7 @@ class ClusterForm(forms.Form):
     @sensitive_variables()
     def _save_access(self, trial: Trial) -> None:
         source, cluster = self.cleaned_data["source"], self.cluster
-        if source == KEEP and self._is_stored:
+        if source == KEEP and self.is_stored:
             return
         if source != KEEP:
             ClusterAccess.objects.filter(cluster=cluster).delete()
