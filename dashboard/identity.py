@@ -208,7 +208,7 @@ def operator_required(
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not is_operator(request.user):
-            raise PermissionDenied("Only operators may do this.")
+            raise PermissionDenied("This is for operators of Credboard. Ask one of them.")
         return view(request, *args, **kwargs)
 
     return guarded

@@ -45,6 +45,8 @@ SETTINGS_PAGES: Final = (("Your report", "report-settings"), ("API keys", "api-k
 #: Pages that belong to one that is listed, whose tab is theirs too.
 PART_OF: Final = dict.fromkeys(("alert-route", "alert-route-add", "alert-route-delete"), "alert-routes") | (
     dict.fromkeys(("cluster-add", "cluster-edit", "cluster-test", "cluster-remove"), "clusters")
+    | dict.fromkeys(("report-preview", "report-mail"), "reports")
+    | {"findings-acknowledge": "findings", "report-confirm": "report-settings"}
 )
 OPERATORS_SETTINGS_PAGES: Final = (("Alert routes", "alert-routes"), ("Clusters", "clusters"))
 
