@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -290,8 +289,3 @@ def _namespace_row(found: dict[str, Any]) -> NamespaceRow:
         more_owners=max(0, count - 1),
         unreadable=frozenset(found["unreadable"]),
     )
-
-
-def tag(*parts: object) -> str:
-    """A short name for what a poll would show: while it stays the same, the page need not change."""
-    return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()

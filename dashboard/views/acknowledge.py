@@ -13,9 +13,9 @@ from django_htmx.http import trigger_client_event
 from dashboard.acknowledge_page import AcknowledgePage
 from dashboard.acknowledging import end
 from dashboard.cell_page import CellPage
-from dashboard.matrix_page import tag
 from dashboard.shell import shell_of
 from dashboard.views.cells import visible_cell
+from dashboard.views.partial import tag
 from scanner.models import Cell
 
 

@@ -9,9 +9,8 @@ from django.views.decorators.http import require_safe
 
 from dashboard.endings import ExpiryFilters
 from dashboard.expiry_page import ExpiryPage
-from dashboard.matrix_page import tag
 from dashboard.shell import shell_of
-from dashboard.views.partial import page_or_part
+from dashboard.views.partial import page_or_part, tag
 
 
 @never_cache

@@ -10,9 +10,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.acknowledge_page import AcknowledgeAllPage
 from dashboard.findings_page import FindingFilters, FindingsPage
-from dashboard.matrix_page import tag
 from dashboard.shell import shell_of
-from dashboard.views.partial import page_or_part
+from dashboard.views.partial import page_or_part, tag
 
 
 @never_cache

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.drawer import annotate_command
 from dashboard.identity import is_operator, operator_required, visible_namespace
-from dashboard.matrix_page import Filters, MatrixPage, tag
+from dashboard.matrix_page import Filters, MatrixPage
 from dashboard.shell import shell_of
-from dashboard.views.partial import page_or_part
+from dashboard.views.partial import page_or_part, tag
 from scanner.models import Cluster
 from scanner.scan import request_cluster_scan, request_scan
 

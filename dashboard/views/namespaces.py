@@ -9,9 +9,8 @@ from django.views.decorators.http import require_safe
 from dashboard.cell_page import NamespacePage
 from dashboard.failed_scan import failed_scan
 from dashboard.identity import visible_namespace
-from dashboard.matrix_page import tag
 from dashboard.shell import shell_of
-from dashboard.views.partial import page_or_part
+from dashboard.views.partial import page_or_part, tag
 
 
 @never_cache
