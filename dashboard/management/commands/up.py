@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
+from django.db.models import Q
 from django.utils import timezone
 
 from dashboard import env, roles
@@ -23,7 +24,7 @@ from dashboard.processes import Supervisor
 from scanner.cluster import BadConfiguration
 from scanner.cluster import Cluster as Api
 from scanner.cluster.kubeconfig import IN_CLUSTER
-from scanner.models import Cluster
+from scanner.models import Cluster, ClusterAccess
 from scanner.storable import storable_text
 
 DEMO: Final = "demo"
@@ -114,7 +115,9 @@ class Command(BaseCommand):
             name, context, kubeconfig = DEMO, DEMO, stack.enter_context(_demo_cluster())
         # A context may be an ARN with slashes in it, and the name stands in the addresses of pages.
         name = storable_text("".join("-" if c == "/" or not c.isprintable() else c for c in name), 100)
-        Cluster.objects.exclude(name=name).update(next_scan_at=None)
+        # What an earlier start chose is put aside. What people added, with a kubeconfig of its own, goes on.
+        chosen_here = Q(is_demo=True) | Q(kubeconfig="") & ~Q(access__in=ClusterAccess.objects.stored())
+        Cluster.objects.filter(chosen_here).exclude(name=name).update(next_scan_at=None)
         given = {
             "kubeconfig": kubeconfig,
             "context": context,
