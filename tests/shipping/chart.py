@@ -222,7 +222,7 @@ def of_kind(documents: Sequence[Json], *kinds: str) -> list[Json]:
 
 def is_of_cluster(document: Json) -> bool:
     """Whether it is in no Namespace."""
-    return document["kind"].startswith(("Cluster", "ValidatingAdmissionPolicy"))
+    return bool(document["kind"].startswith(("Cluster", "ValidatingAdmissionPolicy")))
 
 
 def named(documents: Sequence[Json], kind: str, end: str = "") -> Json:

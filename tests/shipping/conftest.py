@@ -1,21 +1,28 @@
-"""Credboard as the image has it: installed from wheels alone, offline, in a folder that nothing writes to."""
+"""Credboard as the image has it, offline in a folder that nothing writes to; and with the rights that the chart binds."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from scanner import scan
+from scanner.models import Cluster, Namespace
+from scanner.scan import scan_namespace
 from tests.rig import parts
+from tests.rig.apiserver import KubeApiServer
 from tests.rig.process import ServerProcess
 from tests.rig.valkey import ValkeyServer
 from tests.rig.wheels import ROOT, wheelhouse
+from tests.scanner.test_scan import pod
+from tests.shipping.release import Release
 
 #: What an image has in its environment: nothing of ours, and no way to an index.
 BARE = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PIP_NO_INDEX": "1", "LANG": "C.UTF-8"}
@@ -105,6 +112,49 @@ def _container(image: Path, tmp_path: Path, valkey: ValkeyServer) -> Iterator[Co
     # What nobody took must not wait for the next test.
     valkey.stop()
     valkey.start()
+
+
+@pytest.fixture(name="release")
+def _release(apiserver: KubeApiServer, tmp_path: Path) -> Iterator[Callable[..., Release]]:
+    """Makes releases with these values, and takes what they have in the cluster away again."""
+    made: list[Release] = []
+
+    def make(**values: Any) -> Release:
+        made.append(Release(apiserver, tmp_path, **values))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.remove()
+
+
+@pytest.fixture(name="team")
+def _team(apiserver: KubeApiServer) -> str:
+    """A Namespace whose one Pod lacks the Secret that it needs."""
+    name = apiserver.create_namespace(annotations={"credboard.dev/owner": "ada@example.com"})
+    apiserver.apply([pod(name)])
+    return name
+
+
+@pytest.fixture(name="no_broker")
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "tell_dispatcher", lambda: True)
+
+
+@pytest.fixture(name="owned")
+def _owned(release: Callable[..., Release], team: str) -> Callable[..., tuple[Release, Namespace]]:
+    """A release, and `team` as its worker has scanned it; `cluster` then holds the web's own kubeconfig."""
+
+    def make(**values: Any) -> tuple[Release, Namespace]:
+        made = release(**values)
+        cluster = Cluster.objects.create(name="ours", kubeconfig=str(made.kubeconfig("worker")), include=[team])
+        namespace = Namespace.objects.create(cluster=cluster, name=team)
+        scan_namespace(namespace)
+        cluster.kubeconfig = str(made.kubeconfig("web"))
+        cluster.save()
+        return made, Namespace.objects.select_related("cluster").get(pk=namespace.pk)
+
+    return make
 
 
 def listing(folder: Path) -> dict[str, int]:

@@ -38,10 +38,17 @@ def name_of(document: Json) -> str:
 
 def dry_run(server: KubeApiServer, document: Json) -> tuple[int, Json]:
     """What the API server says of it when it is applied, with unknown fields refused and nothing kept."""
+    return applied(server, document, "&dryRun=All")
+
+
+def applied(server: KubeApiServer, document: Json, options: str = "") -> tuple[int, Json]:
+    path = f"{path_of(server, document)}?fieldManager=helm&fieldValidation=Strict&force=true{options}"
+    return server.request("PATCH", path, document, content_type="application/apply-patch+yaml")
+
+
+def path_of(server: KubeApiServer, document: Json) -> str:
     kind = server._kind(document["apiVersion"], document["kind"])
-    path = f"{kind.collection(document['metadata'].get('namespace', ''))}/{urllib.parse.quote(name_of(document))}"
-    query = "dryRun=All&fieldManager=helm&fieldValidation=Strict&force=true"
-    return server.request("PATCH", f"{path}?{query}", document, content_type="application/apply-patch+yaml")
+    return f"{kind.collection(document['metadata'].get('namespace', ''))}/{urllib.parse.quote(name_of(document))}"
 
 
 @pytest.mark.parametrize("name", MATRIX)
@@ -57,6 +64,38 @@ def test_a_field_that_does_not_exist_would_be_noticed(server: KubeApiServer, nam
         if "spec" in document:
             status, answer = dry_run(server, {**document, "spec": {**document["spec"], "replica": 1}})
             assert status >= 400, f"{document['kind']}: {answer}"
+
+
+#: What people go to from a trial, and from one of these to another.
+CHANGES = [
+    "external", "no admission policy", "namespaces, external", "impersonation", "read only", "openshift", "everything",
+    "large", "kubeflow", "trial",
+]  # fmt: skip
+
+
+def test_any_values_can_follow_any_others(server: KubeApiServer) -> None:
+    namespace = server.create_namespace()
+    of_cluster: set[str] = set()
+    for name in CHANGES:
+        for document in chart.render(MATRIX[name], namespace=namespace):
+            is_hook = "helm.sh/hook" in document["metadata"].get("annotations", {})
+            if not is_hook:
+                status, answer = applied(server, document)
+                assert status in {200, 201}, f"{name}: {document['kind']} {name_of(document)}: {answer}"
+                if chart.is_of_cluster(document):
+                    of_cluster.add(path_of(server, document))
+    for path in of_cluster:
+        server.request("DELETE", path)
+
+
+def test_of_the_bundled_database_the_volume_alone_cannot_follow(server: KubeApiServer) -> None:
+    namespace = server.create_namespace()
+    database = chart.named(chart.render(TRIAL, namespace=namespace), "StatefulSet")
+    applied(server, database)
+    for name in ("no volume", "volume of a class"):
+        status, answer = dry_run(server, chart.named(chart.render(MATRIX[name], namespace=namespace), "StatefulSet"))
+        assert status == 422, name
+        assert "updates to statefulset spec" in answer["message"]
 
 
 @pytest.fixture(scope="module", name="restricted")
@@ -173,12 +212,14 @@ def test_a_release_that_is_installed_again_finds_its_keys_and_the_password_of_it
 
 def test_nothing_is_left_in_the_cluster_by_a_release_that_is_gone(helm: Helm) -> None:
     def roles() -> list[str]:
-        found = helm.server.must("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles")["items"]
-        bound = helm.server.must("GET", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings")["items"]
-        return [name_of(one) for one in (*found, *bound) if helm.namespace in name_of(one)]
+        kinds = [f"rbac.authorization.k8s.io/v1/{kind}" for kind in ("clusterroles", "clusterrolebindings")]
+        admission = "admissionregistration.k8s.io/v1/validatingadmissionpolic"
+        kinds += [f"{admission}ies", f"{admission}ybindings"]
+        found = [one for kind in kinds for one in helm.server.must("GET", f"/apis/{kind}")["items"]]
+        return [name_of(one) for one in found if helm.namespace in name_of(one)]
 
     helm.install()
-    assert len(roles()) == 4
+    assert len(roles()) == 6
     helm("uninstall", "credboard", "--no-hooks")
     assert roles() == []
 
