@@ -149,6 +149,8 @@ def headline(status: str, reason: str, elsewhere: str = "", cause: str = "", cod
         return "In order"
     if reason == "malformed" and code in HEADLINES_OF_CHECKS:
         return HEADLINES_OF_CHECKS[code]
+    if reason == "malformed" and status == Status.WARNING:
+        return "The Secret looks wrong"  # it could be read, and has a flaw
     text = HEADLINES.get(reason, reason.replace("-", " ").capitalize())
     if elsewhere and reason in ("missing", "elsewhere"):
         return f"Missing here, exists in {elsewhere}"

@@ -291,6 +291,18 @@ def test_what_does_not_fit_is_told_from_what_cannot_be_read(
     assert words in text(ada.get(URL))
 
 
+@page_test
+def test_a_secret_with_a_flaw_that_could_be_read_is_not_said_to_be_unreadable(
+    ada: Client, namespace: Namespace
+) -> None:
+    factories.cell(namespace, QUAY, {"status": "warning", "reason": "malformed"})
+
+    words = text(ada.get(URL))
+
+    assert "The Secret looks wrong" in words
+    assert "cannot be read" not in words
+
+
 def a_finding(**fields: Any) -> drawer.FindingRow:
     values = {
         "code": "PS01",
