@@ -17,7 +17,7 @@ from scanner.models import Cluster, Namespace, Scan
 from scanner.scan import scan_cluster, scan_namespace
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.kube_api import unique_namespace
-from tests.scanner.test_scan import pod, scan_handed_out, secret
+from tests.scanner.scan.builders import pod, scan_handed_out, secret
 
 RBAC = Path(__file__).parent.parent / "docs" / "rbac"
 GROUP = "rbac.authorization.k8s.io"

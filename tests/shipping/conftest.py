@@ -21,7 +21,7 @@ from tests.rig.apiserver import KubeApiServer
 from tests.rig.process import ServerProcess
 from tests.rig.valkey import ValkeyServer
 from tests.rig.wheels import ROOT, wheelhouse
-from tests.scanner.test_scan import pod
+from tests.scanner.scan.builders import pod
 from tests.shipping.release import Release
 
 #: What an image has in its environment: nothing of ours, and no way to an index.

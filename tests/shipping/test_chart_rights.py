@@ -24,7 +24,7 @@ from scanner.scan import scan_cluster
 from tests import factories
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.kube_api import unique_namespace
-from tests.scanner.test_scan import pod, scan_handed_out, secret
+from tests.scanner.scan.builders import pod, scan_handed_out, secret
 from tests.shipping import chart
 from tests.shipping.chart import TRIAL, Json
 from tests.shipping.chart_readme import CHART
