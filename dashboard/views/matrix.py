@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -71,4 +71,4 @@ def _say(request: HttpRequest, told: bool, *, what: str) -> None:
 def _back(request: HttpRequest, default: str) -> HttpResponseRedirect:
     to = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(to, allowed_hosts={request.get_host()}, require_https=request.is_secure())
-    return redirect(to if is_ours else default)
+    return HttpResponseRedirect(to if is_ours else default)  # not `redirect`, which would look for a view of its name

@@ -345,6 +345,7 @@ def test_nobody_is_sent_to_another_site(ada: Client, cluster: Cluster, monkeypat
     monkeypatch.setattr("scanner.scan.tell_dispatcher", lambda: True)
 
     assert ada.post("/scan/prod-eu/", {"next": "https://evil.example/"}).headers["Location"] == "/"
+    assert ada.post("/scan/prod-eu/", {"next": "nowhere"}).headers["Location"] == "nowhere"
 
 
 def test_an_owner_may_not_scan_the_cluster_but_the_own_namespace(

@@ -55,6 +55,12 @@ def test_the_form_leads_nowhere_else(client: Client, ada: User) -> None:
     assert client.post("/sign-in/", data).headers["Location"] == "/"
 
 
+def test_who_is_signed_in_already_and_wants_to_sign_in_gets_the_first_page(client: Client, ada: User) -> None:
+    client.force_login(ada)
+
+    assert client.get("/sign-in/?next=/sign-in/").headers["Location"] == "/"
+
+
 def test_a_wrong_password_is_said_in_words_and_not_shown_back(client: Client, ada: User) -> None:
     response = client.post("/sign-in/", {"username": "ada", "password": "wrong-password-1"})
 
