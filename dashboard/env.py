@@ -42,6 +42,8 @@ class Setting:
     about: str
     section: str
     is_secret: bool
+    #: Whether NAME_FILE may name a file with the value. Not where the value is read without us, or is a path itself.
+    may_be_in_file: bool = True
 
 
 _declared: dict[str, Setting] = {}
@@ -67,6 +69,7 @@ def declare(
     values: str = "",
     unit: str = "",
     is_secret: bool = False,
+    may_be_in_file: bool = True,
 ) -> None:
     """Declare a setting that something else reads, when it needs it. The first declaration of a name counts."""
     setting = Setting(
@@ -78,13 +81,14 @@ def declare(
         about=about,
         section=_section[0],
         is_secret=is_secret,
+        may_be_in_file=may_be_in_file,
     )
     _declared.setdefault(name, setting)
 
 
 def unknown(names: Iterable[str]) -> dict[str, str]:
     """Those of `names` that look like settings of ours and are none, with the nearest name that is one, or ""."""
-    known = {form for one in _declared for form in (one, f"{one}_FILE")}
+    known = {*_declared, *(f"{name}_FILE" for name, one in _declared.items() if one.may_be_in_file)}
     ours = sorted(name for name in names if name.startswith(PREFIX) and name not in known)
     return {name: next(iter(difflib.get_close_matches(name, sorted(known), n=1)), "") for name in ours}
 
@@ -114,17 +118,17 @@ def boolean(name: str, default: bool, *, about: str = "") -> bool:
         return default if value == "" else True
     if value in ("false", "0", "no", "off"):
         return False
-    raise ImproperlyConfigured(f"{name}={value!r} is not a boolean; use true or false")
+    raise ImproperlyConfigured(f"{name}={_cut(value)} is not a boolean; use true or false")
 
 
 def integer(name: str, default: int, *, minimum: int, maximum: int, about: str = "", unit: str = "") -> int:
     _tell(name, "whole number", f"{default}", values=f"{minimum} to {maximum}", about=about, unit=unit)
     value = _read(name)
     remedy = f"use a number from {minimum} to {maximum}, or unset it for {default}"
-    try:
-        number = int(value) if value else default
-    except ValueError:
-        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number; {remedy}") from None
+    # int() would take "6_0" for 60, and the digits of every script.
+    if value and not re.fullmatch(r"[+-]?[0-9]{1,18}", value):
+        raise ImproperlyConfigured(f"{name}={_cut(value)} is not a whole number; {remedy}")
+    number = int(value) if value else default
     if not minimum <= number <= maximum:
         raise ImproperlyConfigured(f"{name}={number} is not between {minimum} and {maximum}; {remedy}")
     return number
@@ -137,7 +141,7 @@ def choice(name: str, default: str, choices: tuple[str, ...], *, about: str = ""
     for one in choices:
         if value.casefold() == one.casefold():
             return one
-    raise ImproperlyConfigured(f"{name}={value!r} must be one of {', '.join(choices)}")
+    raise ImproperlyConfigured(f"{name}={_cut(value)} must be one of {', '.join(choices)}")
 
 
 def words(name: str, default: tuple[str, ...] = (), *, about: str = "") -> tuple[str, ...]:
@@ -155,15 +159,24 @@ def url(name: str, default: str, *, schemes: tuple[str, ...], about: str = "", s
         parts = urlsplit(value)
         _ = parts.scheme == "sqlite" or parts.port  # which raises for what is no number; ":memory:" is no port
     except ValueError:
-        raise ImproperlyConfigured(f"{name} is not an address; write {values}") from None
+        raise ImproperlyConfigured(
+            f"{name} is not an address; write {values}, with what is special in user and password (such as / # ? [ @) "
+            "percent-encoded: %2F for /"
+        ) from None
     if parts.scheme not in schemes:
         raise ImproperlyConfigured(f"{name} does not begin with one of {', '.join(schemes)}; write {values}")
+    place = parts.path.strip("/")
+    if parts.scheme.startswith("redis") and not re.fullmatch(r"[0-9]{0,9}", place):
+        raise ImproperlyConfigured(f"{name} must end with the number of a database: {parts.scheme}://HOST:6379/0")
+    if parts.scheme.startswith("postgres") and not place:
+        raise ImproperlyConfigured(f"{name} names no database; write {parts.scheme}://USER:PASSWORD@HOST:5432/DATABASE")
     return value
 
 
 def policy(name: str, *, about: str = "") -> Policy:
     """What the policy file states whose path is in `name`; nothing without one."""
-    _tell(name, "path", "", about=about)
+    if about:
+        declare(name, kind="path", default="", about=about, may_be_in_file=False)
     path = os.environ.get(name, "").strip()
     if not path:
         return Policy()
@@ -173,7 +186,7 @@ def policy(name: str, *, about: str = "") -> Policy:
     try:
         return read_policy(Path(path).read_text(encoding="utf-8"), name=path)
     except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(f"{name}={path} cannot be read: {type(error).__name__}") from error
+        raise ImproperlyConfigured(f"{name}={path} cannot be read: {type(error).__name__}; {_READABLE}") from error
     except BadPolicy as error:
         raise ImproperlyConfigured(f"{name} cannot be used.\n{error}") from None
 
@@ -224,8 +237,72 @@ def time_zone(name: str, default: str, *, about: str) -> str:
     _tell(name, "time zone", default, values="Europe/Berlin, Asia/Tokyo …", about=about)
     value = _read(name) or default
     if value not in zoneinfo.available_timezones():
-        raise ImproperlyConfigured(f"{name}={value!r} is not the name of a time zone such as Europe/Berlin")
+        raise ImproperlyConfigured(f"{name}={_cut(value)} is not the name of a time zone such as Europe/Berlin")
     return value
+
+
+def folder(name: str, default: str, *, about: str, shown: str | None = None) -> Path:
+    """A folder, as an absolute path: what is meant must not change with where a process was started."""
+    _tell(name, "folder", default if shown is None else shown, about=about)
+    return Path(_read(name) or default).expanduser().absolute()
+
+
+def hosts(name: str, default: tuple[str, ...], *, about: str) -> tuple[str, ...]:
+    """Names that a request may have in its Host header, without the port (Django's ALLOWED_HOSTS)."""
+    found = words(name, default, about=about)
+    for word in found:
+        if word != "*" and not re.fullmatch(rf"\.?{_HOST}|{_ADDRESS}", word):
+            raise ImproperlyConfigured(
+                f"{name}: {_cut(word)} is not a host name; write credboard.example.com, without scheme and port, or "
+                ".example.com for all below it"
+            )
+    return found
+
+
+def origins(name: str, *, about: str) -> tuple[str, ...]:
+    """Scheme, host and perhaps port of pages, as browsers send them in Origin (Django's CSRF_TRUSTED_ORIGINS)."""
+    found = words(name, about=about)
+    for word in found:
+        if not re.fullmatch(rf"https?://((\*\.)?{_HOST}|{_ADDRESS})(:[0-9]{{1,5}})?", word):
+            raise ImproperlyConfigured(
+                f"{name}: {_cut(word)} is not an origin; write https://credboard.example.com, without a path"
+            )
+    return found
+
+
+def header(name: str, default: str, *, about: str) -> str:
+    """The name of a header of requests. Not with "_": servers drop those, since they look like the same with "-"."""
+    value = text(name, default, about=about)
+    if value and not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", value):
+        raise ImproperlyConfigured(f"{name}={_cut(value)} is not the name of a header; write one such as X-User")
+    return value
+
+
+def path_prefix(name: str, *, about: str) -> str:
+    """The beginning of the paths of all pages, without the slash at its end; "" for none."""
+    value = text(name, about=about).rstrip("/")
+    if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+        raise ImproperlyConfigured(f"{name}={_cut(value)} is not a path such as /credboard")
+    return value
+
+
+def host(name: str, *, about: str) -> str:
+    """A server's name or address, without scheme and port."""
+    value = text(name, about=about)
+    if value and not re.fullmatch(rf"{_HOST}\.?|[0-9A-Fa-f:]+", value):
+        raise ImproperlyConfigured(f"{name}={_cut(value)} is not a host name; write one without scheme and port")
+    return value
+
+
+#: A host name or IPv4 address, in any case; with "_", which names in container networks have. An IPv6 address.
+_HOST: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
+_ADDRESS: Final = r"\[[0-9A-Fa-f:.]+\]"
+_READABLE: Final = "name a text file that Credboard's user may read, or unset it"
+
+
+def _cut(value: str) -> str:
+    """A value in a message: quoted, and not longer than a line."""
+    return repr(value if len(value) <= 80 else f"{value[:79]}…")
 
 
 def _tell(
@@ -243,14 +320,13 @@ def _read(name: str) -> str:
         raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; unset one of them")
     if not path:
         return value
+    # The value itself, set under the name of the file by mistake, must not be told: that is no absolute path.
+    where = f"{name}_FILE={path}" if path.startswith("/") else f"{name}_FILE"
     try:
         value = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(
-            f"{name}_FILE={path} cannot be read: {type(error).__name__}; "
-            "name a text file that Credboard's user may read, or unset it"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"{where} cannot be read: {type(error).__name__}; {_READABLE}") from None
     if not value:
         # A key that fell back to its default would change, without a word, what it keys.
-        raise ImproperlyConfigured(f"{name}_FILE={path} is an empty file; put the value into it, or unset it")
+        raise ImproperlyConfigured(f"{where} is an empty file; put the value into it, or unset it")
     return value

@@ -8,10 +8,8 @@ that lasts as long as the process.
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 
 import dj_database_url
-from django.core.exceptions import ImproperlyConfigured
 
 from dashboard import env
 from dashboard.mail.server import read_sender, read_server
@@ -20,13 +18,11 @@ from dashboard.settings_fixed import *  # noqa: F403
 from dashboard.settings_fixed import BASE_DIR, QUIET_LOGGERS
 
 env.section("Keys and data")
-DATA_DIR = Path(
-    env.text(
-        "CREDBOARD_DATA_DIR",
-        str(BASE_DIR / "data"),
-        shown="data/ in the checkout",
-        about="Folder of the SQLite file, of beat's schedule, and of the key that `manage.py up` makes.",
-    )
+DATA_DIR = env.folder(
+    "CREDBOARD_DATA_DIR",
+    str(BASE_DIR / "data"),
+    shown="data/ in the checkout",
+    about="Folder of the SQLite file, of beat's schedule, and of the key that `manage.py up` makes.",
 )
 DEBUG = env.boolean(
     "CREDBOARD_DEBUG", False, about="Pages of errors with their traceback. For development only: they show settings."
@@ -88,14 +84,14 @@ else:
 
 env.section("How people reach it")
 ALLOWED_HOSTS = list(
-    env.words(
+    env.hosts(
         "CREDBOARD_ALLOWED_HOSTS",
         ("127.0.0.1", "localhost", "[::1]"),
         about="Host names under which it answers. Others get an error, or links in its answers could be forged.",
     )
 )
 CSRF_TRUSTED_ORIGINS = list(
-    env.words(
+    env.origins(
         "CREDBOARD_TRUSTED_ORIGINS",
         about="Origins from which forms are taken though they are not the host's own, as behind a proxy that changes "
         "the host: https://credboard.example.com",
@@ -117,14 +113,16 @@ env.section("People")
 # The header that names the signed-in person, set by a mesh or proxy (Kubeflow: kubeflow-userid). It is believed only
 # from an address in TRUSTED_PROXIES, which is empty by default: nobody can sign in by header until an operator says
 # from where.
-USER_HEADER = env.text(
+USER_HEADER = env.header(
     "CREDBOARD_USER_HEADER", "kubeflow-userid", about="The header in which a mesh or proxy names the signed-in person."
 )
 USER_PREFIX = env.text(
     "CREDBOARD_USER_PREFIX", about="What that header holds before the name; it is taken off, and required."
 )
-GROUPS_HEADER = env.text(
-    "CREDBOARD_GROUPS_HEADER", about="The header with the person's groups, divided by commas, where the mesh sends one."
+GROUPS_HEADER = env.header(
+    "CREDBOARD_GROUPS_HEADER",
+    "",
+    about="The header with the person's groups, divided by commas, where the mesh sends one.",
 )
 TRUSTED_PROXIES = env.networks(
     "CREDBOARD_TRUSTED_PROXIES",
@@ -159,16 +157,16 @@ WRITE_AS = env.choice(
 
 # Pages
 FORCE_SCRIPT_NAME = (
-    env.text(
+    env.path_prefix(
         "CREDBOARD_PATH_PREFIX",
         about="Path under which it is served, such as /credboard, where it shares a host; requests come with it. Paths "
         "without it are answered as well, for health checks.",
-    ).rstrip("/")
+    )
     or None
 )
-if FORCE_SCRIPT_NAME and not FORCE_SCRIPT_NAME.startswith("/"):
-    raise ImproperlyConfigured(f"CREDBOARD_PATH_PREFIX={FORCE_SCRIPT_NAME!r} is not a path such as /credboard")
 STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
+# Not sent to what else is on this host, such as the notebooks that people run behind Kubeflow's gateway.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{FORCE_SCRIPT_NAME or ''}/"
 
 # Work in the background. The database is the truth about what is due; the broker only carries ids.
 env.section("Scans")
@@ -188,11 +186,13 @@ SCAN_INTERVAL = env.integer(
     about="From the start of one scan of a new cluster to the next. What was seen more than two intervals ago is "
     "shown as unknown. A cluster that is there already keeps its own (`manage.py cluster NAME --interval`).",
 )
-KUBECONFIG_DIR = env.text(
-    "CREDBOARD_KUBECONFIG_DIR",
-    "/kubeconfigs",
-    about="Folder of kubeconfigs that are mounted into web and workers, from a Secret for one. The page of clusters "
-    "offers the files in it, and no others.",
+KUBECONFIG_DIR = str(
+    env.folder(
+        "CREDBOARD_KUBECONFIG_DIR",
+        "/kubeconfigs",
+        about="Folder of kubeconfigs that are mounted into web and workers, from a Secret for one. The page of "
+        "clusters offers the files in it, and no others.",
+    )
 )
 API_TIMEOUT = env.integer(
     "CREDBOARD_API_TIMEOUT",
@@ -353,6 +353,7 @@ env.declare(
     kind="folder",
     default="the folder of temporary files",
     about="Where a worker and beat say that they turn, for `python -m dashboard.alive`. One for each container.",
+    may_be_in_file=False,
 )
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 

@@ -14,7 +14,9 @@ _INTRO: Final = """\
 Written by `manage.py settingsdocs` from `dashboard/settings.py`; do not edit it by hand.
 
 Each setting is one environment variable, and each variable `X` may come from a file instead: `X_FILE` is its path, as
-Docker and Kubernetes mount secrets. A value that makes no sense stops every process at its start, with the name of
+Docker and Kubernetes mount secrets. ({paths} are paths themselves, and have no such form.)
+
+A value that makes no sense stops every process at its start, with the name of
 the variable, the value (but for secrets) and what it should be. A variable that begins with `CREDBOARD_` and is none
 of these is warned of, with the nearest name that is one. With nothing set Credboard runs on this machine alone.
 `manage.py doctor` looks at all of them together.
@@ -23,7 +25,9 @@ of these is warned of, with the nearest name that is one. With nothing set Credb
 
 def settings_docs(settings: Iterable[Setting], checks: Iterable[tuple[str, str]]) -> str:
     """The whole page as Markdown. `checks` are ids with what they mean."""
-    lines = [_INTRO]
+    settings = list(settings)
+    paths = " and ".join(f"`{one.name}`" for one in settings if not one.may_be_in_file)
+    lines = [_INTRO.format(paths=paths)]
     order = list(dict.fromkeys(one.section for one in settings))
     for section, members in groupby(
         sorted(settings, key=lambda one: order.index(one.section)), lambda one: one.section

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,10 +20,17 @@ from django.core.checks import CheckMessage, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
 from dashboard import env
+from dashboard.alerting.sending import unusable_schemas
 from dashboard.encryption import check_keys
+from dashboard.identity import RESERVED
+from dashboard.mail.server import PORTS
 
 #: Times that a silent API server is asked (scanner/cluster/transport.py), and what is waited in between, in seconds.
 _TRIES, _WAITS = 3, 2
+#: A range of proxies with a shorter prefix holds more than any mesh has.
+_WIDE: Final = 7
+#: Characters of a key that cannot be guessed, if they are random.
+_SHORTEST: Final = 20
 #: Variables that only tests read.
 _OF_TESTS: Final = frozenset({"CREDBOARD_CHROMIUM", "CREDBOARD_CACHE"})
 
@@ -43,12 +51,13 @@ def secret_key_lasts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 @register(Tags.security, deploy=True)
 def trusted_header_has_a_range(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """dashboard.W002: CREDBOARD_TRUSTED_PROXIES holds every address, so anyone can name themselves."""
-    if all(network.prefixlen for network in settings.TRUSTED_PROXIES):
+    """dashboard.W002: CREDBOARD_TRUSTED_PROXIES holds so many addresses that nearly anyone can name themselves."""
+    wide = [network for network in _together(settings.TRUSTED_PROXIES) if network.prefixlen < _WIDE]
+    if not wide:
         return []
     return [
         checks.Warning(
-            "CREDBOARD_TRUSTED_PROXIES holds every address: anyone who reaches Credboard can claim to be anyone",
+            f"CREDBOARD_TRUSTED_PROXIES holds all of {wide[0]}: anyone who reaches Credboard can claim to be anyone",
             hint="Name the addresses of your mesh's gateway or sidecar only, for example 127.0.0.6/32.",
             id="dashboard.W002",
         )
@@ -194,7 +203,7 @@ def encryption_keys_are_keys(app_configs: Sequence[AppConfig] | None, **kwargs: 
     try:
         check_keys()
     except ImproperlyConfigured as error:
-        return [checks.Error(str(error), id="dashboard.E002")]
+        return [checks.Error(str(error), hint="Put one key after another, divided by blanks.", id="dashboard.E002")]
     return []
 
 
@@ -213,6 +222,142 @@ def keys_are_apart(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     ]
 
 
+@register(deploy=True)
+def address_and_tls_agree(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W011: CREDBOARD_URL and CREDBOARD_HTTPS disagree: cookies that are only sent over https never come back
+    over http, and without it they are sent over both."""
+    is_https = settings.PUBLIC_URL.startswith("https://")
+    if not settings.PUBLIC_URL_IS_SET or is_https == settings.HTTPS:
+        return []
+    why = "cookies are not kept to TLS" if is_https else "browsers keep the cookies to TLS, so nobody can sign in"
+    return [
+        checks.Warning(
+            f"CREDBOARD_URL is {settings.PUBLIC_URL} with CREDBOARD_HTTPS={str(settings.HTTPS).lower()}: {why}",
+            hint=f"Set CREDBOARD_HTTPS={str(is_https).lower()}, or correct CREDBOARD_URL.",
+            id="dashboard.W011",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def keys_are_long(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W012: CREDBOARD_FINGERPRINT_KEY or CREDBOARD_METRICS_TOKEN is so short that it can be guessed. (Django
+    says so of CREDBOARD_SECRET_KEY.)"""
+    values = {"CREDBOARD_FINGERPRINT_KEY": settings.FINGERPRINT_KEY, "CREDBOARD_METRICS_TOKEN": settings.METRICS_TOKEN}
+    return [
+        checks.Warning(
+            f"{name} has fewer than {_SHORTEST} characters",
+            hint='Make it of 50 random ones: python -c "import secrets; print(secrets.token_urlsafe(50))"',
+            id="dashboard.W012",
+        )
+        for name, value in values.items()
+        if value and value != settings.SECRET_KEY and len(value) < _SHORTEST
+    ]
+
+
+@register(Tags.security, deploy=True)
+def keys_have_one_use(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W013: two secrets have the same value, so whoever is told one has the other as well."""
+    values = {
+        "CREDBOARD_SECRET_KEY": [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS],
+        "CREDBOARD_FINGERPRINT_KEY": [settings.FINGERPRINT_KEY]
+        if settings.FINGERPRINT_KEY != settings.SECRET_KEY
+        else [],
+        "CREDBOARD_ENCRYPTION_KEYS": settings.ENCRYPTION_KEYS,
+        "CREDBOARD_METRICS_TOKEN": [settings.METRICS_TOKEN],
+        "CREDBOARD_SMTP_PASSWORD": [settings.SMTP_SERVER.password] if settings.SMTP_SERVER else [],
+    }
+    return [
+        checks.Warning(
+            f"{one} and {other} have the same value",
+            hint="Give each a value of its own. See docs/rotating-keys.md.",
+            id="dashboard.W013",
+        )
+        for one, other in combinations(values, 2)
+        if {*values[one]} & {*values[other]} - {""}
+    ]
+
+
+@register(deploy=True)
+def address_has_the_prefix(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W014: CREDBOARD_URL does not end with CREDBOARD_PATH_PREFIX, so links in mails lead elsewhere."""
+    prefix = settings.FORCE_SCRIPT_NAME or ""
+    path = urlsplit(settings.PUBLIC_URL).path
+    if not settings.PUBLIC_URL_IS_SET or path == prefix:
+        return []
+    return [
+        checks.Warning(
+            f"CREDBOARD_URL has the path {path or '/'}, and pages are served under {prefix or '/'}",
+            hint="Let CREDBOARD_URL end with CREDBOARD_PATH_PREFIX: https://kubeflow.example.com/credboard, /credboard",
+            id="dashboard.W014",
+        )
+    ]
+
+
+@register(deploy=True)
+def mail_goes_by_its_port(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W015: CREDBOARD_SMTP_PORT is that of another CREDBOARD_SMTP_SECURITY, so both sides wait for each
+    other; or mails cross a network in clear."""
+    server = settings.SMTP_SERVER
+    if server is None:
+        return []
+    if (server.security == "tls") is not (server.port == PORTS["tls"]) and server.port in PORTS.values():
+        found = f"CREDBOARD_SMTP_PORT={server.port} is not the port of CREDBOARD_SMTP_SECURITY={server.security}"
+        hint = "Use tls with 465, and starttls with 587 or 25."
+    elif server.security == "none" and not _is_here(server.host):
+        found = f"CREDBOARD_SMTP_SECURITY=none sends mails to {server.host} in clear"
+        hint = "Use starttls or tls, or a server on this machine."
+    else:
+        return []
+    return [checks.Warning(found, hint=hint, id="dashboard.W015")]
+
+
+@register(deploy=True)
+def operators_can_be_named(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W016: CREDBOARD_OPERATORS holds what no header can name: with CREDBOARD_USER_PREFIX, which is taken off
+    before names are compared, or one of those that Kubernetes keeps to itself."""
+    taken = tuple(filter(None, (RESERVED, settings.USER_PREFIX)))
+    never = sorted(name for name in settings.OPERATORS if name.startswith(taken) or "*" in name)
+    return [
+        checks.Warning(
+            f"CREDBOARD_OPERATORS holds {name}, and nobody is called so",
+            hint="Write each name in full as pages show it in the corner: without CREDBOARD_USER_PREFIX, wildcards and "
+            f"{RESERVED}",
+            id="dashboard.W016",
+        )
+        for name in never
+    ]
+
+
+@register(Tags.security, deploy=True)
+def groups_have_a_header_of_their_own(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W017: CREDBOARD_GROUPS_HEADER is CREDBOARD_USER_HEADER, so everyone is in a group of their own name."""
+    if settings.GROUPS_HEADER.lower() != settings.USER_HEADER.lower():
+        return []
+    return [
+        checks.Warning(
+            f"CREDBOARD_GROUPS_HEADER and CREDBOARD_USER_HEADER are both {settings.USER_HEADER}",
+            hint="Name the header with the person's groups, or unset CREDBOARD_GROUPS_HEADER.",
+            id="dashboard.W017",
+        )
+    ]
+
+
+@register(deploy=True)
+def services_of_alerts_are_known(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W018: CREDBOARD_ALERT_SCHEMAS names what is no service, or one that is never allowed."""
+    if not settings.ALERT_SCHEMAS:
+        return []
+    return [
+        checks.Warning(
+            f"CREDBOARD_ALERT_SCHEMAS holds {name}, to which no alert can go",
+            hint="Write what addresses of a service begin with, before ://, such as slack or mailtos.",
+            id="dashboard.W018",
+        )
+        for name in unusable_schemas()
+    ]
+
+
 def documented() -> Iterator[tuple[str, str]]:
     """Id and meaning of every check in this file, by id."""
     docs = (" ".join((one.__doc__ or "").split()) for one in list(globals().values()) if callable(one))
@@ -222,6 +367,13 @@ def documented() -> Iterator[tuple[str, str]]:
 
 def _is_sqlite() -> bool:
     return bool(settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"))
+
+
+def _together(networks: Sequence[env.Network]) -> list[env.Network]:
+    """The same addresses in as few ranges as can be: two halves of everything are everything."""
+    v4 = [one for one in networks if isinstance(one, ipaddress.IPv4Network)]
+    v6 = [one for one in networks if isinstance(one, ipaddress.IPv6Network)]
+    return [*ipaddress.collapse_addresses(v4), *ipaddress.collapse_addresses(v6)]
 
 
 def _is_here(host: str) -> bool:

@@ -27,6 +27,30 @@ def read_integer() -> int:
     return env.integer(NAME, 60, minimum=5, maximum=100)
 
 
+def read_hosts() -> tuple[str, ...]:
+    return env.hosts(NAME, ("localhost",), about="")
+
+
+def read_origins() -> tuple[str, ...]:
+    return env.origins(NAME, about="")
+
+
+def read_header() -> str:
+    return env.header(NAME, "kubeflow-userid", about="")
+
+
+def read_prefix() -> str:
+    return env.path_prefix(NAME, about="")
+
+
+def read_host() -> str:
+    return env.host(NAME, about="")
+
+
+def read_folder() -> Path:
+    return env.folder(NAME, "data", about="")
+
+
 def test_what_is_not_set_or_empty_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         assert (env.text(NAME, "x"), env.boolean(NAME, True), read_integer()) == ("x", True, 60)
@@ -43,6 +67,19 @@ def test_what_is_not_set_or_empty_has_its_default(monkeypatch: pytest.MonkeyPatc
         (read_integer, "5", 5),
         (lambda: env.words(NAME), "a, b\tc,,", ("a", "b", "c")),
         (lambda: env.networks(NAME), "10.0.0.0/8 ::1", tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "::1")))),
+        (read_hosts, "*, .example.com [::1] web_1", ("*", ".example.com", "[::1]", "web_1")),
+        (
+            read_origins,
+            "https://a.example.com:8443 http://*.example.com",
+            ("https://a.example.com:8443", "http://*.example.com"),
+        ),
+        (read_header, "X-Auth-Request-Email", "X-Auth-Request-Email"),
+        (read_prefix, "/tools/credboard/", "/tools/credboard"),
+        (read_prefix, "/", ""),
+        (read_host, "mail.example.com", "mail.example.com"),
+        (read_host, "fd00::25", "fd00::25"),
+        (read_folder, "some/where", Path.cwd() / "some" / "where"),
+        (read_folder, "~/credboard", Path.home() / "credboard"),
     ],
 )
 def test_a_value_is_read(
@@ -59,7 +96,24 @@ def test_a_value_is_read(
         (read_integer, "ten", "CREDBOARD_TEST='ten' is not a whole number"),
         (read_integer, "4", "CREDBOARD_TEST=4 is not between 5 and 100"),
         (read_integer, "101", "CREDBOARD_TEST=101 is not between 5 and 100"),
+        (read_integer, "6_0", "CREDBOARD_TEST='6_0' is not a whole number"),
+        (read_integer, "٦٠", "is not a whole number"),
+        (read_integer, "9" * 5_000, f"CREDBOARD_TEST='{'9' * 79}…' is not a whole number; use"),
         (lambda: env.networks(NAME), "10.0.0.0/8 home", "'home' is not an IP range such as 10.0.0.0/8"),
+        (read_hosts, "https://credboard.example.com", "without scheme and port"),
+        (read_hosts, "a.example.com b.example.com:8443", "CREDBOARD_TEST: 'b.example.com:8443' is not a host name"),
+        (read_hosts, "*.example.com", "or .example.com for all below it"),
+        (read_origins, "credboard.example.com", "write https://credboard.example.com"),
+        (read_origins, "https://credboard.example.com/credboard", "without a path"),
+        (read_origins, "https://*", "'https://*' is not an origin"),
+        (read_header, "X_USER", "CREDBOARD_TEST='X_USER' is not the name of a header"),
+        (read_header, "x-user: ada", "is not the name of a header"),
+        (read_prefix, "credboard", "is not a path such as /credboard"),
+        (read_prefix, "//elsewhere.example.com", "is not a path such as /credboard"),
+        (read_prefix, "/cred?board", "is not a path such as /credboard"),
+        (read_host, "smtp://mail.example.com", "write one without scheme and port"),
+        (read_host, "mail.example.com:25", "write one without scheme and port"),
+        (lambda: env.policy(NAME), "/nowhere/policy.yaml", "FileNotFoundError; name a text file"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name_and_what_it_should_be(
@@ -99,6 +153,38 @@ def test_a_file_that_cannot_be_read_is_named_and_its_content_is_not(
         env.text(NAME)
     assert f"CREDBOARD_TEST_FILE={path} cannot be read" in str(refused.value)
     assert "s3cr3t" not in str(refused.value)
+
+
+def test_a_value_that_was_set_as_the_name_of_its_file_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{NAME}_FILE", "postgres://credboard:hunter2@db/credboard")
+    with pytest.raises(ImproperlyConfigured, match="CREDBOARD_TEST_FILE cannot be read") as refused:
+        env.secret(NAME)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_setting_that_is_a_path_has_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.unknown(["CREDBOARD_POLICY_FILE_FILE", "CREDBOARD_POLICY_FILE", "CREDBOARD_SECRET_KEY_FILE"]) == {
+        "CREDBOARD_POLICY_FILE_FILE": "CREDBOARD_POLICY_FILE"
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("postgres://credboard:hunter2@db/", "names no database; write postgres://USER:PASSWORD@HOST:5432/DATABASE"),
+        ("postgres://credboard:hunt/er2@db/x", "percent-encoded"),
+        ("redis://:hunter2@db:6379/celery", "must end with the number of a database: redis://HOST:6379/0"),
+        ("redis://:hunter2@db:6379/-1", "must end with the number of a database"),
+    ],
+)
+def test_an_address_that_no_client_could_use_is_refused_unseen(
+    monkeypatch: pytest.MonkeyPatch, value: str, words: str
+) -> None:
+    monkeypatch.setenv(NAME, value)
+    with pytest.raises(ImproperlyConfigured) as refused:
+        env.url(NAME, "redis://x", schemes=("redis", "postgres"))
+    assert words in str(refused.value)
+    assert "er2" not in str(refused.value)
 
 
 def test_an_empty_file_is_no_value(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

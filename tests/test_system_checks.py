@@ -13,9 +13,16 @@ from django.core import checks
 from django.core.checks import run_checks
 
 from dashboard import system_checks
+from dashboard.mail.server import SmtpServer
 
 ROOT = Path(__file__).parent.parent
 CHECKS = [one for one in vars(system_checks).values() if (getattr(one, "__doc__", "") or "").startswith("dashboard.")]
+
+
+def mail(
+    *, host: str = "mail.example.com", port: int = 587, security: str = "starttls", password: str = ""
+) -> SmtpServer:
+    return SmtpServer(host=host, port=port, security=security, user="ada", password=password)
 
 
 def warnings() -> dict[str, str]:
@@ -33,7 +40,14 @@ def test_a_key_that_does_not_outlive_the_process_is_warned_of(settings: Any) -> 
 
 @pytest.mark.parametrize(
     ("ranges", "warned"),
-    [((), False), (("127.0.0.6/32", "10.0.0.0/8"), False), (("0.0.0.0/0",), True), (("10.0.0.0/8", "::/0"), True)],
+    [
+        ((), False),
+        (("127.0.0.6/32", "10.0.0.0/8", "fd00::/8"), False),
+        (("0.0.0.0/0",), True),
+        (("10.0.0.0/8", "::/0"), True),
+        (("0.0.0.0/1", "128.0.0.0/1"), True),
+        (("0.0.0.0/7", "2.0.0.0/7"), True),
+    ],
 )
 def test_believing_the_header_of_everybody_is_warned_of(settings: Any, ranges: tuple[str, ...], warned: bool) -> None:
     settings.TRUSTED_PROXIES = tuple(ipaddress.ip_network(one) for one in ranges)
@@ -50,6 +64,33 @@ def test_believing_the_header_of_everybody_is_warned_of(settings: Any, ranges: t
         ("W007", {"REDELIVER_AFTER": 1_800}, {"REDELIVER_AFTER": 1_801}),
         ("W008", {"SCAN_LEASE": 90, "API_TIMEOUT": 30}, {"SCAN_LEASE": 120, "API_TIMEOUT": 30}),
         ("W009", {"OPERATORS": {"ada"}, "TRUSTED_PROXIES": ()}, {"OPERATORS": frozenset()}),
+        (
+            "W011",
+            {"PUBLIC_URL_IS_SET": True, "PUBLIC_URL": "https://c.example.com", "HTTPS": False},
+            {"HTTPS": True},
+        ),
+        (
+            "W011",
+            {"PUBLIC_URL_IS_SET": True, "PUBLIC_URL": "http://c.example.com", "HTTPS": True},
+            {"PUBLIC_URL_IS_SET": False},
+        ),
+        ("W012", {"FINGERPRINT_KEY": "x" * 19}, {"FINGERPRINT_KEY": "x" * 20}),
+        ("W012", {"METRICS_TOKEN": "pw@"}, {"METRICS_TOKEN": ""}),
+        ("W013", {"METRICS_TOKEN": "pw@" * 20, "SECRET_KEY_FALLBACKS": ["pw@" * 20]}, {"SECRET_KEY_FALLBACKS": []}),
+        ("W013", {"SMTP_SERVER": mail(password="pw@"), "FINGERPRINT_KEY": "pw@"}, {"SMTP_SERVER": None}),
+        (
+            "W014",
+            {"PUBLIC_URL_IS_SET": True, "PUBLIC_URL": "https://c.example.com", "FORCE_SCRIPT_NAME": "/credboard"},
+            {"PUBLIC_URL": "https://c.example.com/credboard"},
+        ),
+        ("W015", {"SMTP_SERVER": mail(port=465)}, {"SMTP_SERVER": mail(port=2525)}),
+        ("W015", {"SMTP_SERVER": mail(security="tls")}, {"SMTP_SERVER": mail(security="tls", port=465)}),
+        ("W015", {"SMTP_SERVER": mail(security="none")}, {"SMTP_SERVER": mail(security="none", host="localhost")}),
+        ("W016", {"OPERATORS": {"mesh:ada"}, "USER_PREFIX": "mesh:"}, {"OPERATORS": {"ada"}}),
+        ("W016", {"OPERATORS": {"system:masters"}}, {"OPERATORS": {"ada@example.com"}}),
+        ("W017", {"GROUPS_HEADER": "KubeFlow-UserID"}, {"GROUPS_HEADER": "kubeflow-groups"}),
+        ("W018", {"ALERT_SCHEMAS": {"slakc", "slack"}}, {"ALERT_SCHEMAS": {"Slack", "mailtos"}}),
+        ("W018", {"ALERT_SCHEMAS": {"syslog"}}, {"ALERT_SCHEMAS": frozenset()}),
         (
             "I001",
             {"SECRET_KEY": "same", "FINGERPRINT_KEY": "same", "SECRET_KEY_IS_EPHEMERAL": False},
@@ -115,6 +156,7 @@ def test_outside_of_a_deployment_nothing_is_warned_of() -> None:
         ("CREDBOARD_LOG_FORMAT", "xml", "CREDBOARD_LOG_FORMAT='xml' must be one of line, json"),
         ("DATABASE_URL", "mysql://credboard:hunter2@db/x", "DATABASE_URL does not begin with one of postgres"),
         ("REDIS_URL", "redis://:hunter2@host:port/0", "REDIS_URL is not an address; write redis://"),
+        ("CREDBOARD_SMTP_HOST", "mail.example.com", "A setting is wrong. CREDBOARD_SMTP_HOST is set, and"),
     ],
 )
 def test_a_setting_that_makes_no_sense_stops_every_command(variable: str, value: str, words: str) -> None:
@@ -129,6 +171,7 @@ def test_a_setting_that_makes_no_sense_stops_every_command(variable: str, value:
     assert done.returncode != 0
     assert words in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(("mail", "url", "warned"), [(True, False, True), (True, True, False), (False, False, False)])

@@ -76,6 +76,13 @@ def allowed() -> frozenset[str]:
     return frozenset(schema.lower() for schema in chosen) - NEVER
 
 
+def unusable_schemas() -> list[str]:
+    """Those of `settings.ALERT_SCHEMAS` that no alert can be sent by: no service of Apprise's, or never allowed."""
+    chosen = {schema.lower() for schema in settings.ALERT_SCHEMAS}
+    known = set(load().manager_plugins.NotificationManager().schemas()) - NEVER
+    return sorted(chosen - known)
+
+
 @sensitive_variables()
 def check_address(url: str) -> Service:
     """What `url` leads to. Raises BadAddress. Nothing is connected to."""

@@ -55,7 +55,7 @@ def read_server() -> SmtpServer | None:
 
     Raises ImproperlyConfigured for what cannot work, and for a password that would cross the network in clear.
     """
-    host = env.text("CREDBOARD_SMTP_HOST", about="The mail server. Without one mail is off, and pages say so.")
+    host = env.host("CREDBOARD_SMTP_HOST", about="The mail server. Without one mail is off, and pages say so.")
     security = env.choice(
         "CREDBOARD_SMTP_SECURITY",
         "starttls",
@@ -100,10 +100,12 @@ def read_sender(*, is_on: bool) -> Sender:
         about="Whom mails are from, such as: Credboard <credboard@example.com>. Required with CREDBOARD_SMTP_HOST. "
         "Message-IDs have its domain, so a change begins new threads.",
     )
-    if not value and not is_on:
+    remedy = "write an address such as: Credboard <credboard@example.com>"
+    if not value:
+        if is_on:
+            raise ImproperlyConfigured(f"CREDBOARD_SMTP_HOST is set, and CREDBOARD_MAIL_FROM is not; {remedy}")
         return Sender(name="Credboard", address="credboard@localhost")
     name, address = parseaddr(value)
-    remedy = "write an address such as: Credboard <credboard@example.com>"
     try:
         validate_email(address)
         sender = Sender(name=name or "Credboard", address=address)
