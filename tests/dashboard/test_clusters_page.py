@@ -274,6 +274,13 @@ class TestChanging:
         assert AuditEntry.objects.get(action="change-cluster").details == {"changed": ["include"]}
 
 
+def test_settings_do_not_call_themselves_unknown_for_one_clusters_old_scan(client: Client) -> None:
+    factories.cluster("asleep", scanned_at=timezone.now() - timedelta(hours=5))
+    assert "everything below is unknown" in body(client.get(reverse("matrix")))
+    for name in ("clusters", "report-settings", "alert-routes", "api-keys"):
+        assert "everything below is unknown" not in body(client.get(reverse(name)))
+
+
 class TestHowItEnds:
     def told(self, client: Client, days: int) -> str:
         cluster = factories.cluster("prod-eu", scanned_at=timezone.now())
