@@ -45,10 +45,10 @@ class SignIn(LoginView):
             return HttpResponse(headers={"HX-Redirect": f"{reverse('login')}?{urlencode({'next': here})}"})
         return super().get(request, *args, **kwargs)
 
-    def get_redirect_url(self) -> str:
-        """Where the person wanted to go; "" for this page itself, from which there is nowhere to go when signed in."""
-        wanted: str = super().get_redirect_url()
-        return "" if wanted == self.request.path else wanted
+    def get_success_url(self) -> str:
+        """Where the person wanted to go, unless that is this page: it leads on who is signed in."""
+        wanted: str = super().get_success_url()
+        return resolve_url("matrix") if wanted == self.request.path else wanted
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user = form.get_user()
