@@ -70,6 +70,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 SESSION_COOKIE_AGE = 7 * 24 * 3600
+# Names of our own: other Django programs may share the host, and theirs would take the place of ours.
+SESSION_COOKIE_NAME = "credboard_session"
+CSRF_COOKIE_NAME = "credboard_csrf"
 
 # Pages
 LANGUAGE_CODE = "en-gb"

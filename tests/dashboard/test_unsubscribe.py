@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.signing import Signer
 from django.test import Client
 from django.urls import get_script_prefix, set_script_prefix
@@ -39,7 +40,7 @@ def test_the_post_of_a_mail_program_works_without_session_and_form_token(subscri
     assert response.status_code == 200  # RFC 8058: no redirect
     left = Subscription.objects.get()
     assert (left.frequency, left.next_send_at) == ("off", None)
-    assert "sessionid" not in response.cookies
+    assert django_settings.SESSION_COOKIE_NAME not in response.cookies
 
 
 def test_a_look_at_the_page_changes_nothing(subscription: Subscription) -> None:

@@ -1,4 +1,4 @@
-"""Credboard as the image has it, offline in a folder that nothing writes to; and with the rights that the chart binds."""
+"""Credboard as the image has it, in a folder that nothing writes to; and with the rights that the chart binds."""
 
 from __future__ import annotations
 

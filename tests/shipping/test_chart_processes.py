@@ -5,10 +5,13 @@ Each gets the arguments and the plain variables that the chart renders for it, b
 
 from __future__ import annotations
 
+import http.client
+import re
 import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from email.message import Message
 
 import pytest
 
@@ -48,7 +51,7 @@ def helm_test(container: Container, pod: Json, base: str) -> subprocess.Complete
     (one,) = pod["spec"]["containers"]
     python = str(container.image / "venv" / "bin" / "python")
     command = [python, *one["command"][1:], *one["args"]]
-    environment = {"PATH": "/usr/bin:/bin", "BASE": base}
+    environment = {"PATH": "/usr/bin:/bin", **chart.environment(one), "BASE": base}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
 
 
@@ -57,6 +60,7 @@ def test_the_web_of_the_chart_passes_its_probes_and_helm_test(container: Contain
     documents = chart.render(values)
     rendered = chart.named(documents, "Deployment", "-web")["spec"]["template"]["spec"]["containers"][0]
     pod = chart.named(documents, "Pod", "-test-ready")
+    (test,) = pod["spec"]["containers"]
     in_pod(container, rendered)
     migrate = next(
         one
@@ -88,7 +92,51 @@ def test_the_web_of_the_chart_passes_its_probes_and_helm_test(container: Contain
     assert probe(rendered, "readinessProbe", port) == 200
     passed = helm_test(container, pod, base)
     assert (passed.returncode, passed.stderr) == (0, "")
-    assert passed.stdout.splitlines() == ["/readyz: 200", "/sign-in/: 200"]
+    assert passed.stdout.splitlines() == [f"{page}: 200" for page in chart.environment(test)["PAGES"].split()]
+    if values is KUBEFLOW:
+        believes_the_sidecar_alone(port)
+        keeps_to_its_path(port)
+
+
+#: From where Istio's sidecar hands on what came through the gateway.
+SIDECAR = "127.0.0.6"
+
+
+def ask(port: int, path: str, *, source: str = SIDECAR, **headers: str) -> tuple[int, Message, str]:
+    """(status, headers, body), without following a redirect."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20, source_address=(source, 0))
+    connection.request("GET", path, headers={"Host": "kubeflow.example.com", "X-Forwarded-Proto": "https", **headers})
+    response = connection.getresponse()
+    body = response.read().decode(errors="replace")
+    connection.close()
+    return response.status, response.headers, body
+
+
+def believes_the_sidecar_alone(port: int) -> None:
+    ada = {"kubeflow-userid": "ada@example.com"}
+    status, _, page = ask(port, "/credboard/", **ada)
+    assert (status, "ada@example.com" in page) == (200, True)
+    for source, headers in ((SIDECAR, {}), ("127.0.0.1", ada)):
+        status, answered, _ = ask(port, "/credboard/", source=source, **headers)
+        assert (status, answered["Location"]) == (302, "/credboard/sign-in/?next=/credboard/")
+
+
+def keeps_to_its_path(port: int) -> None:
+    """Others share the host, such as notebooks that people run. They get no cookie of ours, and no link leads there."""
+    for path in ("/credboard/", "/credboard/expiry/", "/credboard/settings/api-keys/"):
+        status, answered, page = ask(port, path, **{"kubeflow-userid": "ada@example.com"})
+        assert status == 200, path
+        links = set(re.findall(r'(?:href|src|action|hx-get|hx-post)="(/[^"]*)"', page))
+        assert links
+        assert all(link.startswith("/credboard/") for link in links), links
+        for cookie in answered.get_all("Set-Cookie", ()):
+            assert cookie.startswith("credboard_"), "other programs have a csrftoken, too"
+            assert "Path=/credboard/;" in f"{cookie};"
+            assert "Secure" in cookie
+    assert ask(port, "/credboard/sign-in/")[1]["Set-Cookie"].startswith("credboard_csrf")
+    static = [link for link in links if "/static/" in link]
+    assert static
+    assert {ask(port, link)[0] for link in static} == {200}
 
 
 def test_helm_test_fails_on_a_web_whose_database_was_not_migrated(container: Container) -> None:

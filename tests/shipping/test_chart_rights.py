@@ -265,7 +265,7 @@ def test_in_the_name_of_who_is_not_listed_the_page_refuses_with_words_and_writes
     assert "--verb=impersonate" in page.refusal.remedy
     assert names(apiserver, team) == ([], [])
     entry = AuditEntry.objects.get()
-    assert (entry.outcome, FORM["password"] in entry.message) == (AuditEntry.Outcome.REFUSED, False)
+    assert (entry.outcome, str(FORM["password"]) in entry.message) == (AuditEntry.Outcome.REFUSED, False)
 
 
 @pytest.mark.django_db

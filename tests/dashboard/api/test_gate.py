@@ -152,7 +152,7 @@ def test_a_browser_needs_the_csrf_token_to_write(operator: User, told: list[bool
     assert told == []
 
     client.get("/settings/api-keys/")
-    token = client.cookies["csrftoken"].value
+    token = client.cookies[django_settings.CSRF_COOKIE_NAME].value
     assert client.post("/api/v1/clusters/prod-eu/scan", headers={"x-csrftoken": token}).status_code == 202
 
 
