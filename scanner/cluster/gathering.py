@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from scanner import raw
+from scanner.cluster import listing
 from scanner.cluster.errors import ClusterError, Forbidden, without_addresses
-from scanner.cluster.listing import NAMESPACES, ByNamespace, PagedList, Profile, Resource
+from scanner.cluster.listing import NAMESPACES, ByNamespace, PagedList, Profile, Resource, TooMuch
 
 FORBIDDEN: Final = "forbidden"
 
@@ -38,6 +39,9 @@ def take(
             raise
         everywhere[resource.name] = _why(error)
         return []
+    except TooMuch:
+        here[resource.name] = _too_much()
+        return []
     if broken:
         here[resource.name] = _undecodable(resource, broken)
         return []
@@ -48,11 +52,16 @@ def whole(paged: PagedList, unreadable: dict[str, str]) -> list[Any]:
     """All items of a list within one Namespace; [] and a word in `unreadable` when they cannot be had."""
     resource = paged.resource
     items: list[Any] = []
+    size = 0
     try:
         for page in paged.pages():
             items += page.items
+            size += page.size
             for _, name in page.broken:
                 unreadable[resource.name] = _undecodable(resource, name)
+            if size > listing.LARGEST_NAMESPACE:
+                unreadable[resource.name] = _too_much()
+                break
     except ClusterError as error:
         if resource.name in REQUIRED and not isinstance(error, Forbidden):
             raise
@@ -62,6 +71,10 @@ def whole(paged: PagedList, unreadable: dict[str, str]) -> list[Any]:
 
 def _why(error: ClusterError) -> str:
     return FORBIDDEN if isinstance(error, Forbidden) else without_addresses(str(error))
+
+
+def _too_much() -> str:
+    return f"there are more than {listing.LARGEST_NAMESPACE // 1024**2} MiB of them in this Namespace"
 
 
 def _undecodable(resource: Resource, name: str) -> str:

@@ -10,16 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from scanner import raw
 from scanner.cluster.errors import Ask, Gone, not_kubernetes
-from scanner.cluster.transport import Transport
+from scanner.cluster.transport import TooLarge, Transport
 
 PAGE_SIZE: Final = 500
+#: Objects of a page that is taken however many bytes it has. etcd holds none of more than 1.5 MiB.
+FEWEST: Final = 5
+#: Bytes of a page. A larger one is asked for again with fewer objects: whoever may create Secrets in one Namespace can
+#: fill a page with half a gigabyte, and a worker that dies of it would scan nothing of the cluster any more.
+LARGEST_PAGE: Final = 32 * 1024 * 1024
+#: Bytes of all objects of one resource in one Namespace, which are held together. More are not read.
+LARGEST_NAMESPACE: Final = 256 * 1024 * 1024
 
 #: A list whose pages expire again and again gets nowhere: so many 410 without anything new in between end it.
 _EXPIRIES: Final = 3
@@ -112,12 +119,18 @@ NAMESPACED: Final[Mapping[str, Resource]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some items in the server's order; `broken` are (namespace, name) of those that could not be decoded."""
+    """Some items in the server's order; `broken` are (namespace, name) of those that could not be decoded; `size` is in
+    bytes, as they were sent."""
 
     items: list[Any]
     broken: list[tuple[str, str]] = field(default_factory=list)
     next: str = ""
     remaining: int | None = None
+    size: int = 0
+
+
+class TooMuch(Exception):
+    """The objects of one resource in one Namespace have more than `LARGEST_NAMESPACE` bytes."""
 
 
 def decode_page(resource: Resource, body: bytes, *, server: str) -> Page:
@@ -139,7 +152,13 @@ def decode_page(resource: Resource, body: bytes, *, server: str) -> Page:
         raise not_kubernetes(server, ask, "what it sent is no list, or only half of one") from None
     if wire.kind != resource.kind + "List":
         raise not_kubernetes(server, ask, f"it sent something else than a {resource.kind}List")
-    return Page(items=items, broken=broken, next=wire.metadata.continue_, remaining=wire.metadata.remaining_item_count)
+    return Page(
+        items=items,
+        broken=broken,
+        next=wire.metadata.continue_,
+        remaining=wire.metadata.remaining_item_count,
+        size=len(body),
+    )
 
 
 _raw_decoder: Final = msgspec.json.Decoder(_Wire[msgspec.Raw])  # type: ignore[type-var]
@@ -180,6 +199,7 @@ class PagedList:
         self._executor = executor
         self._namespace = namespace
         self._label_selector = label_selector
+        self._limit = PAGE_SIZE
         self._first: Future[Page] = executor.submit(self._fetch, "")
 
     def first(self) -> Page:
@@ -226,15 +246,24 @@ class PagedList:
         return last
 
     def _fetch(self, token: str) -> Page:
-        query = {"limit": str(PAGE_SIZE)}
+        query = {}
         if self.resource.field_selector:
             query["fieldSelector"] = self.resource.field_selector
         if self._label_selector:
             query["labelSelector"] = self._label_selector
         if token:
             query["continue"] = token
-        body = self._transport.send(self.resource.ask(self._namespace), query=query)
-        return decode_page(self.resource, body, server=self._transport.server)
+        ask = self.resource.ask(self._namespace)
+        while True:
+            query["limit"] = str(self._limit)
+            largest = LARGEST_PAGE if self._limit > FEWEST else None
+            try:
+                body = self._transport.send(ask, query=query, largest=largest)
+            except TooLarge:
+                self._limit = max(FEWEST, self._limit // 10)
+                continue
+            self._limit = min(PAGE_SIZE, self._limit * 2)
+            return decode_page(self.resource, body, server=self._transport.server)
 
 
 def _key(item: Any) -> tuple[str, str]:
@@ -245,7 +274,7 @@ def _key(item: Any) -> tuple[str, str]:
 
 def _after(last: tuple[str, str], page: Page) -> Page:
     items = [item for item in page.items if _key(item) > last]
-    return Page(items=items, broken=page.broken, next=page.next, remaining=page.remaining)
+    return replace(page, items=items)
 
 
 class ByNamespace:
@@ -255,18 +284,21 @@ class ByNamespace:
         self._pages = pages
         self._items: list[Any] = []
         self._at = 0
+        self._bytes_each = 0.0
         self._broken: dict[str, str] = {}
         self._exhausted = False
 
     def take(self, namespace: str) -> tuple[list[Any], str]:
         """The items of `namespace`, and the name of one of them that could not be decoded, or "".
 
-        Items of Namespaces before it are dropped: nobody asked for them, or their Namespace is gone.
+        Items of Namespaces before it are dropped: nobody asked for them, or their Namespace is gone. Raises TooMuch,
+        past what there is of `namespace`.
         """
         key = namespace + "/"
         taken: list[Any] = []
+        taken_bytes = 0.0
         while True:
-            items, at = self._items, self._at
+            items, at, before = self._items, self._at, len(taken)
             count = len(items)
             while at < count:
                 here = items[at].metadata.namespace
@@ -274,11 +306,19 @@ class ByNamespace:
                     taken.append(items[at])
                 elif here + "/" > key:
                     self._at = at
-                    return taken, self._broken.pop(namespace, "")
+                    return self._whole(taken, taken_bytes, namespace)
                 at += 1
             self._at = at
+            taken_bytes += (len(taken) - before) * self._bytes_each
+            if taken_bytes > LARGEST_NAMESPACE:
+                taken.clear()
             if not self._turn_page():
-                return taken, self._broken.pop(namespace, "")
+                return self._whole(taken, taken_bytes, namespace)
+
+    def _whole(self, taken: list[Any], taken_bytes: float, namespace: str) -> tuple[list[Any], str]:
+        if taken_bytes > LARGEST_NAMESPACE:
+            raise TooMuch
+        return taken, self._broken.pop(namespace, "")
 
     def _turn_page(self) -> bool:
         if self._exhausted:
@@ -288,6 +328,7 @@ class ByNamespace:
             self._exhausted = True
             return False
         self._items, self._at = page.items, 0
+        self._bytes_each = page.size / max(1, len(page.items))
         self._broken.update(page.broken)
         return True
 

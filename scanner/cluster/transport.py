@@ -93,6 +93,10 @@ class Person:
             headers.add("Impersonate-Group", group.encode().decode("latin-1"))
 
 
+class TooLarge(Exception):
+    """An answer has more bytes than its caller can do with; what is left of it was not read."""
+
+
 class Transport:
     """Sends requests over one `Connection`; safe to use from several threads.
 
@@ -133,10 +137,19 @@ class Transport:
         content_type: str = JSON,
         accept: str = JSON,
         secrets: Secrets | None = None,
+        largest: int | None = None,
     ) -> bytes:
-        """The body of the 2xx answer to `ask`. Raises ClusterError, whose words never hold one of `secrets`."""
+        """The body of the 2xx answer to `ask`. Raises ClusterError, whose words never hold one of `secrets`, and
+        TooLarge for more than `largest` bytes."""
         return self.answer(
-            ask, path=path, query=query, body=body, content_type=content_type, accept=accept, secrets=secrets
+            ask,
+            path=path,
+            query=query,
+            body=body,
+            content_type=content_type,
+            accept=accept,
+            secrets=secrets,
+            largest=largest,
         )[0]
 
     def answer(
@@ -149,6 +162,7 @@ class Transport:
         content_type: str = JSON,
         accept: str = JSON,
         secrets: Secrets | None = None,
+        largest: int | None = None,
     ) -> tuple[bytes, Mapping[str, str]]:
         """As `send`, with the headers of the answer."""
         url = self._client.configuration.host + (path or path_of(ask))
@@ -158,7 +172,7 @@ class Transport:
         for attempt in range(1, TRIES + 1):
             error, wait = None, BACK_OFF * 4 ** (attempt - 1)
             try:
-                status, headers, answer = self._exchange(ask, url, body, content_type, accept)
+                status, headers, answer = self._exchange(ask, url, body, content_type, accept, largest)
             except FAILURES as failure:
                 error = self.failure(failure, ask)
                 again = ask.verb in _READS and isinstance(failure, http.ProtocolError)
@@ -209,11 +223,23 @@ class Transport:
             raise
         return opened
 
-    def _exchange(
-        self, ask: Ask, url: str, body: Mapping[str, Any] | None, content_type: str, accept: str
+    def _exchange(  # noqa: PLR0917
+        self,
+        ask: Ask,
+        url: str,
+        body: Mapping[str, Any] | None,
+        content_type: str,
+        accept: str,
+        largest: int | None,
     ) -> tuple[int, Mapping[str, str], bytes]:
         response = self._request(ask, url, body, content_type, accept, self._timeouts)
-        return response.status, response.headers, response.read()
+        if largest is None:
+            return response.status, response.headers, response.read()
+        answer: bytes = response.response.read(largest + 1)
+        if len(answer) > largest:
+            response.response.close()
+            raise TooLarge
+        return response.status, response.headers, answer
 
     def _request(  # noqa: PLR0917
         self,
