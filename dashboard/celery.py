@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from celery import Celery, bootsteps
+from kombu.transport import redis
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 
@@ -27,3 +28,20 @@ class _SaysThatItTurns(bootsteps.StartStopStep):
 
 
 app.steps["worker"].add(_SaysThatItTurns)
+
+
+class _RestoresWhatItCan(redis.QoS):
+    """Lets a worker outlive its broker while a task runs.
+
+    Celery closes a lost connection in two steps, and kombu puts messages that are not acknowledged yet back into their
+    queues in the second, when the first has taken the connection away: an AttributeError, which ends the worker. They
+    need not be put back. Redis redelivers them after `visibility_timeout`, and what is due is in the database.
+    """
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        transport = self.channel.connection
+        if transport is not None and transport.client is not None:
+            super().restore_unacked_once(stderr=stderr)
+
+
+redis.Channel.QoS = _RestoresWhatItCan

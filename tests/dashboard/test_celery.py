@@ -1,0 +1,43 @@
+"""What we changed in Celery's dealings with Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kombu import Connection, Message
+
+import dashboard.celery  # noqa: F401 (changes kombu)
+from tests.rig.valkey import ValkeyServer
+
+QUEUE = "tests"
+
+
+@pytest.fixture(name="connection")
+def _connection(valkey: ValkeyServer) -> Iterator[Connection]:
+    with Connection(valkey.url) as connection:
+        yield connection
+    with Connection(valkey.url) as connection:
+        connection.default_channel.queue_delete(QUEUE)
+
+
+def _take_one(connection: Connection) -> Message:
+    queue = connection.SimpleQueue(QUEUE)
+    queue.put("work")
+    return queue.get(timeout=10)
+
+
+def test_a_channel_whose_connection_is_lost_closes_with_a_message_not_acknowledged(connection: Connection) -> None:
+    channel = _take_one(connection).channel
+    connection.transport.client = None  # as the first of Celery's two steps leaves it
+
+    channel.close()
+
+    assert channel.closed
+
+
+def test_a_channel_that_is_closed_in_order_puts_the_message_back(connection: Connection, valkey: ValkeyServer) -> None:
+    _take_one(connection).channel.close()
+
+    with Connection(valkey.url) as another:
+        assert another.SimpleQueue(QUEUE).get(timeout=10).payload == "work"
