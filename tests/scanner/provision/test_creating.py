@@ -1,116 +1,25 @@
-"""Creating a pull Secret: all of it, or nothing, and never in silence. Against the demo's API server and a real one."""
+"""Creating a pull Secret, against the demo's API server and a real one."""
 
 from __future__ import annotations
 
 import base64
 import itertools
-import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dashboard.demo.server import DemoCluster
-from scanner import provision, scan
+from scanner import provision
 from scanner.cluster import Cluster as Api
-from scanner.models import AuditEntry, Cluster, Namespace
-from scanner.provision import Created, Decision, Plan, Refusal, create_pull_secret
+from scanner.models import Namespace
+from scanner.provision import Decision, Refusal
 from tests.rig.apiserver import KubeApiServer
+from tests.scanner.provision.builders import DATA, NAME, PASSWORD, TYPE, create, links, only_entry, pod, secrets
 
 pytestmark = pytest.mark.django_db
-
-TYPE = "kubernetes.io/dockerconfigjson"
-PASSWORD = "Tr0ub4dor-and-3"
-DATA = {".dockerconfigjson": json.dumps({"auths": {"quay.io": {"username": "u", "password": PASSWORD}}}).encode()}
-NAME = "team-a"
-BACK_OFF = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
 _numbers = itertools.count(1)
-
-
-def account(name: str, *secrets: str) -> dict[str, Any]:
-    return {
-        "kind": "ServiceAccount",
-        "apiVersion": "v1",
-        "metadata": {"name": name, "namespace": NAME},
-        "imagePullSecrets": [{"name": secret} for secret in secrets],
-    }
-
-
-def pod(
-    name: str, *, by: str = "", image: str = "quay.io/team/app:1", state: dict[str, Any] = BACK_OFF
-) -> dict[str, Any]:
-    kind, _, owner = by.partition("/")
-    references = [{"apiVersion": "apps/v1", "kind": kind, "name": owner, "uid": f"uid-{owner}", "controller": True}]
-    return {
-        "kind": "Pod",
-        "apiVersion": "v1",
-        "metadata": {"name": name, "namespace": NAME, "ownerReferences": references if by else []},
-        "spec": {"serviceAccountName": "default", "containers": [{"name": "main", "image": image}]},
-        "status": {"phase": "Pending", "containerStatuses": [{"name": "main", "image": image, "state": state}]},
-    }
-
-
-@pytest.fixture
-def demo() -> Iterator[DemoCluster]:
-    objects = [
-        {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": NAME}},
-        account("default"),
-        account("default-editor", "theirs"),
-        account("pipeline", "regcred"),
-    ]
-    with DemoCluster(objects=objects, closed=(), kubelet=False) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def api(demo: DemoCluster, tmp_path: Path) -> Iterator[Api]:
-    with Api.from_kubeconfig(
-        str(demo.kubeconfig(tmp_path / "kubeconfig")), connect_timeout=1, read_timeout=1
-    ) as connection:
-        yield connection
-
-
-@pytest.fixture
-def namespace(monkeypatch: pytest.MonkeyPatch) -> Namespace:
-    monkeypatch.setattr(scan, "tell_dispatcher", lambda: True)
-    cluster = Cluster.objects.create(name="prod-eu", next_scan_at=None)
-    return Namespace.objects.create(cluster=cluster, name=NAME)
-
-
-def create(
-    api: Any,
-    namespace: Namespace,
-    *accounts: str,
-    name: str = "regcred",
-    restart: bool = False,
-    permitted: Callable[[], Decision] = lambda: Decision(allowed=True),
-) -> Created:
-    plan = Plan(
-        name=name,
-        type=TYPE,
-        credential="registry/quay.io",
-        registry="quay.io",
-        service_accounts=accounts,
-        restart=restart,
-    )
-    return create_pull_secret(api, namespace, plan, DATA, actor="grace@example.com", permitted=permitted)
-
-
-def secrets(api: Api) -> list[str]:
-    return [secret.metadata.name for secret in api.namespace(NAME).secrets]
-
-
-def links(api: Api) -> dict[str, list[str]]:
-    return {
-        found.metadata.name: [reference.name for reference in found.image_pull_secrets or ()]
-        for found in api.service_accounts(NAME)
-    }
-
-
-def only_entry() -> AuditEntry:
-    return AuditEntry.objects.get()
 
 
 def test_a_secret_is_created_linked_audited_and_the_scan_is_due(api: Api, namespace: Namespace) -> None:
@@ -188,96 +97,6 @@ def test_a_name_taken_between_rehearsal_and_creation_leaves_the_other_secret_alo
     assert not [seen for seen in demo.requests if seen.method == "DELETE"]
 
 
-@pytest.mark.parametrize("code", [403, 500])
-def test_a_link_that_fails_undoes_secret_and_links(
-    api: Api, namespace: Namespace, demo: DemoCluster, code: int
-) -> None:
-    path = r"/serviceaccounts/default-editor\?fieldManager=credboard$"
-    demo.faults.respond(code, method="PATCH", path=path)
-
-    with pytest.raises(Refusal) as refused:
-        create(api, namespace, "default", "default-editor")
-
-    assert "Everything was undone" in refused.value.message
-    assert "regcred" not in secrets(api)
-    assert links(api) == {"default": [], "default-editor": ["theirs"], "pipeline": ["regcred"]}
-    assert only_entry().outcome == "undone"
-
-
-def test_undoing_keeps_a_link_that_was_there_before(api: Api, namespace: Namespace, demo: DemoCluster) -> None:
-    demo.faults.respond(500, method="PATCH", path=r"/serviceaccounts/default\?fieldManager=credboard$")
-
-    with pytest.raises(Refusal):
-        create(api, namespace, "pipeline", "default")
-
-    assert links(api)["pipeline"] == ["regcred"]
-
-
-def test_what_cannot_be_undone_is_named_with_the_commands_that_remove_it(
-    api: Api, namespace: Namespace, demo: DemoCluster
-) -> None:
-    demo.faults.respond(500, method="PATCH", path=r"/serviceaccounts/default-editor\?fieldManager=credboard$")
-    demo.faults.respond(500, method="DELETE", path="/secrets/", times=None)
-
-    with pytest.raises(Refusal) as refused:
-        create(api, namespace, "default", "default-editor")
-
-    assert "Undoing failed too" in refused.value.message
-    assert "the Secret regcred" in refused.value.message
-    assert refused.value.remedy == "kubectl delete secret regcred -n team-a"
-    assert links(api)["default"] == []
-    entry = only_entry()
-    assert entry.outcome == "failed"
-    assert entry.details["left"] == ["the Secret regcred"]
-
-
-def test_a_link_that_cannot_be_taken_back_is_named_with_its_command(
-    api: Api, namespace: Namespace, demo: DemoCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The first PATCH without dry-run goes through, every later one does not.
-    real = api.link_pull_secret
-
-    def link_then_break(namespace: str, service_account: str, secret: str, *, dry_run: bool = False) -> bool:
-        changed = real(namespace, service_account, secret, dry_run=dry_run)
-        if not dry_run:
-            demo.faults.respond(500, method="PATCH", times=None)
-        return changed
-
-    monkeypatch.setattr(api, "link_pull_secret", link_then_break)
-
-    with pytest.raises(Refusal) as refused:
-        create(api, namespace, "default", "default-editor")
-
-    assert "the link to regcred on the ServiceAccount default" in refused.value.message
-    assert "kubectl edit serviceaccount default" in refused.value.remedy
-    assert "regcred" not in secrets(api)
-
-
-def test_a_creation_whose_answer_was_lost_is_found_and_undone(
-    api: Api, namespace: Namespace, demo: DemoCluster
-) -> None:
-    demo.faults.cut(keep=0.1, method="POST", path=r"/secrets\?fieldManager=credboard$")
-
-    with pytest.raises(Refusal) as refused:
-        create(api, namespace, "default")
-
-    assert "regcred" not in secrets(api)
-    assert "undone" in refused.value.message
-    assert only_entry().outcome == "undone"
-
-
-def test_a_creation_that_timed_out_says_what_may_be_left(api: Api, namespace: Namespace, demo: DemoCluster) -> None:
-    demo.faults.hang(2.5, method="POST", path=r"/secrets\?fieldManager=credboard$")
-    demo.faults.respond(403, method="GET", path="/secrets/regcred", times=None)
-
-    with pytest.raises(Refusal) as refused:
-        create(api, namespace, "default")
-
-    assert "perhaps the Secret regcred" in refused.value.message
-    assert "kubectl delete secret regcred -n team-a" in refused.value.remedy
-    assert only_entry().outcome == "failed"
-
-
 def test_pods_that_can_start_again_do_and_the_others_are_told_of(
     api: Api, namespace: Namespace, demo: DemoCluster
 ) -> None:
@@ -307,18 +126,6 @@ def test_pods_are_left_alone_unless_asked_for(api: Api, namespace: Namespace, de
 
     assert created.restarted == ()
     assert [found.metadata.name for found in api.namespace(NAME).pods] == ["web-1"]
-
-
-def test_a_pod_that_cannot_be_deleted_undoes_everything(api: Api, namespace: Namespace, demo: DemoCluster) -> None:
-    demo.api.load(pod("web-1", by="ReplicaSet/web"))
-    demo.faults.respond(403, method="DELETE", path="/pods/")
-
-    with pytest.raises(Refusal) as refused:
-        create(api, namespace, "default", restart=True)
-
-    assert "Everything was undone" in refused.value.message
-    assert "regcred" not in secrets(api)
-    assert links(api)["default"] == []
 
 
 def test_an_entry_is_written_before_the_first_change(
