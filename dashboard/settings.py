@@ -166,7 +166,7 @@ FORCE_SCRIPT_NAME = (
 )
 STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 # Not sent to what else is on this host, such as the notebooks that people run behind Kubeflow's gateway.
-SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{FORCE_SCRIPT_NAME or ''}/"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
 
 # Work in the background. The database is the truth about what is due; the broker only carries ids.
 env.section("Scans")

@@ -59,6 +59,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ .Values.valkey.existingSecret | default (printf "%s-valkey" (include "credboard.fullname" .)) }}
 {{- end }}
 
+{{- /* Of a Secret that is made once. Argo CD asks no cluster what is there already and would make it anew at every sync, and what the old
+keys encrypted would be lost. It leaves out what has this, and the Pods wait for a Secret that somebody makes. */ -}}
+{{- define "credboard.unlessRendered" -}}
+argocd.argoproj.io/hook: Skip
+{{- end }}
+
 {{- /* Of a Pod, with the ids that it is told. */ -}}
 {{- define "credboard.podSecurity" -}}
 runAsNonRoot: true

@@ -217,6 +217,13 @@ def test_with_secrets_of_ones_own_every_rendering_is_the_same() -> None:
     assert "kind: Secret" not in first
 
 
+def test_a_secret_that_is_made_once_is_left_out_by_who_would_make_it_at_every_sync() -> None:
+    made = chart.of_kind(chart.render(EVERYTHING), "Secret")
+    assert len(made) == 3
+    for one in made:
+        assert one["metadata"]["annotations"]["argocd.argoproj.io/hook"] == "Skip", one["metadata"]["name"]
+
+
 def test_made_passwords_fit_into_an_address() -> None:
     for one in chart.of_kind(chart.render(), "Secret"):
         if "password" in one["data"]:

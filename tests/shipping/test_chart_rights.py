@@ -101,6 +101,19 @@ def test_reading_only_some_namespaces_gives_nothing_in_the_whole_cluster(
     assert not [one for one in rendered if chart.is_of_cluster(one)]
 
 
+def test_the_watch_is_told_of_changes_and_does_nothing_else(release: MakeRelease, team: str) -> None:
+    watched = rights("", "list watch", "namespaces", "secrets", "serviceaccounts", "pods")
+    watched |= rights(GROUP, "list watch", "rolebindings") | rights("kubeflow.org", "list watch", "profiles")
+    made = release(watch={"enabled": True})
+    assert made.told_rights("watch", team) == watched
+    with made.connect("watch") as api:
+        with api.watch("secrets", since=api.version_now("secrets"), seconds=1, silence=5) as changes:
+            list(changes)
+        assert changes.version
+        with pytest.raises(Forbidden):
+            api.create_secret(team, "made", TYPE, PLAIN)
+
+
 def test_without_profiles_they_are_not_read(release: MakeRelease, team: str) -> None:
     made = release(rbac={"profiles": False})
     assert made.told_rights("worker", team) == READS - rights("kubeflow.org", "get list", "profiles")
