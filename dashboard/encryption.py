@@ -10,7 +10,17 @@ from scanner.encryption import (
     decrypt,
     encrypt,
     encrypted_columns,
+    is_of_first_key,
     rotated,
 )
 
-__all__ = ["CannotDecrypt", "EncryptedField", "check_keys", "decrypt", "encrypt", "encrypted_columns", "rotated"]
+__all__ = [
+    "CannotDecrypt",
+    "EncryptedField",
+    "check_keys",
+    "decrypt",
+    "encrypt",
+    "encrypted_columns",
+    "is_of_first_key",
+    "rotated",
+]

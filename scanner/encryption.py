@@ -36,8 +36,8 @@ class CannotDecrypt(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "It was encrypted with a key that is not here any more: add that key to CREDBOARD_ENCRYPTION_KEYS"
-            " (or restore CREDBOARD_SECRET_KEY), or enter the value again."
+            "It was encrypted with a key that is not here any more: add a former key to CREDBOARD_ENCRYPTION_KEYS"
+            " (a former CREDBOARD_SECRET_KEY to CREDBOARD_SECRET_KEY_FALLBACKS), or enter the value again."
         )
 
 
@@ -73,11 +73,26 @@ def rotated(value: bytes | memoryview) -> bytes:
 
 
 @sensitive_variables()
+def is_of_first_key(value: bytes | memoryview) -> bool:
+    """Whether `value` can be read with the first key alone, so that all others may go."""
+    try:
+        _each()[0].decrypt(bytes(value))
+    except InvalidToken:
+        return False
+    return True
+
+
+@sensitive_variables()
 def _keys() -> MultiFernet:
+    return MultiFernet(_each())
+
+
+@sensitive_variables()
+def _each() -> list[Fernet]:
     given = [key for word in settings.ENCRYPTION_KEYS for key in word.split(",") if key]
     secrets: list[str] = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     keys = [_fernet(place, key) for place, key in enumerate(given, 1)]
-    return MultiFernet([*keys, *(Fernet(_derived(secret)) for secret in secrets)])
+    return [*keys, *(Fernet(_derived(secret)) for secret in secrets)]
 
 
 @sensitive_variables()

@@ -18,6 +18,7 @@ from scanner.models import Cluster
 
 ABOUT: Final = "broker"
 TIMEOUT: Final = 2.0  # seconds, of each question
+_TRACE: Final = "credboard:doctor"  # a key that is gone after a second
 #: Beat looks for what is due every two seconds: what waits for longer waits for somebody.
 LATE: Final = timedelta(seconds=30)
 #: More tasks than that are not worked off before they are due again.
@@ -45,8 +46,17 @@ def look_at_broker() -> Iterator[Advice]:
         ) as connection:
             told = connection.info("server")
             waiting = int(connection.llen(backlog.QUEUE))
+            # A full broker, a replica, and one that cannot save answer every question, and take no task.
+            connection.set(_TRACE, "1", ex=1)
     except redis.AuthenticationError:
         yield Advice.problem(ABOUT, f"{where} does not accept the password.", "Correct user and password in REDIS_URL.")
+    except redis.ResponseError as error:
+        yield Advice.problem(
+            ABOUT,
+            f"{where} answers, and takes no tasks ({type(error).__name__}): nothing is scanned.",
+            "Look whether it is full (maxmemory), a replica, or cannot write to its disk; and at the rights of the "
+            "user and the number of the database in REDIS_URL.",
+        )
     except (redis.RedisError, OSError, ValueError) as error:
         yield Advice.problem(
             ABOUT,

@@ -44,9 +44,15 @@ def _ask(cluster: Cluster, about: str) -> Iterator[Advice]:
             yield from _server(info, about)
             yield from _rights(api, cluster, about)
     except Forbidden as error:
-        yield Advice.problem(about, str(error), error.remedy or _GRANT)
+        yield Advice.problem(about, _sentence(error), error.remedy or _GRANT)
     except ClusterError as error:
-        yield Advice.problem(about, str(error), error.remedy or "Look at its kubeconfig: manage.py cluster NAME")
+        yield Advice.problem(about, _sentence(error), error.remedy or "Look at its kubeconfig: manage.py cluster NAME")
+
+
+def _sentence(error: ClusterError) -> str:
+    """Its text, which may end with words of the API server, as a whole sentence."""
+    text = str(error)
+    return text if text.endswith((".", "?", ")")) else f"{text}."
 
 
 def _server(info: ServerInfo, about: str) -> Iterator[Advice]:

@@ -25,7 +25,8 @@ class Command(BaseCommand):
         if lost:
             raise CommandError(
                 f"{lost} could not be decrypted with any key, and stand as they were. Add the key that they were"
-                " encrypted with to CREDBOARD_ENCRYPTION_KEYS and run this again, or enter them again in Settings."
+                " encrypted with to CREDBOARD_ENCRYPTION_KEYS (if it was a CREDBOARD_SECRET_KEY, to"
+                " CREDBOARD_SECRET_KEY_FALLBACKS) and run this again, or enter them again in Settings."
             )
 
 
