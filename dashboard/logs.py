@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from celery.signals import task_postrun, task_prerun
+from django.core.exceptions import PermissionDenied
 from django.core.signals import request_finished
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -87,6 +88,16 @@ class JsonFormatter(BaseJsonFormatter):
                 log_data[name] = masked(value) if isinstance(value, str) else value
         if exception := message_dict.get("exc_info"):
             log_data["exception"] = masked(str(exception))
+
+
+def _without_trace(record: logging.LogRecord) -> bool:
+    """That somebody is refused a page takes one line: its trace says nothing more, and looks like a mistake of ours."""
+    if record.exc_info and isinstance(record.exc_info[1], PermissionDenied):
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("django.request").addFilter(_without_trace)
 
 
 class RequestMiddleware:

@@ -19,6 +19,7 @@ from dashboard import roles
 from dashboard.logs import JsonFormatter, LineFormatter, masked
 from dashboard.urls import urlpatterns
 from scanner import log_context
+from tests import factories
 from tests.rig.process import ServerProcess, accepts_connections, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,17 @@ def test_a_line_of_json_says_when_who_and_what() -> None:
 
     assert told.pop("time").endswith("+00:00")
     assert told == {"level": "WARNING", "logger": "scanner.scan", "message": "Scan of prod-eu failed"}
+
+
+@pytest.mark.django_db
+def test_that_somebody_is_refused_takes_one_line_without_a_trace(lines: list[str]) -> None:
+    client = Client()
+    client.force_login(factories.owner())
+    assert client.get("/settings/clusters/").status_code == 403
+
+    told = [json.loads(line) for line in lines if "/settings/clusters/" in line]
+    assert [one["message"] for one in told] == ["Forbidden (Permission denied): /settings/clusters/"]
+    assert "exception" not in told[0]
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), LineFormatter()])
