@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dashboard.mail.conversation import MOST_PER_CONNECTION
+from dashboard.mail import conversation
 from dashboard.mail.delivery import deliver_due
 from dashboard.mail.message import message_id
 from dashboard.mail.server import SmtpServer
@@ -54,13 +54,14 @@ def test_lines_that_begin_with_a_dot_arrive_whole(sink: SmtpSink) -> None:
     assert sink.messages[0].message.get_content().replace("\r\n", "\n") == ".\n..two\n.end\n"
 
 
-def test_many_mails_share_a_connection_up_to_a_bound(sink: SmtpSink) -> None:
-    for number in range(MOST_PER_CONNECTION + 5):
+def test_many_mails_share_a_connection_up_to_a_bound(sink: SmtpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "MOST_PER_CONNECTION", 3)
+    for number in range(5):
         wanted(f"report:{number}")
 
     tally = deliver_due(server(sink))
 
-    assert tally.sent == len(sink.messages) == MOST_PER_CONNECTION + 5
+    assert tally.sent == len(sink.messages) == 5
     assert sink.connections == 2
 
 
