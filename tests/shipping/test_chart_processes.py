@@ -6,16 +6,21 @@ Each gets the arguments and the plain variables that the chart renders for it, b
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from email.message import Message
+from pathlib import Path
 
 import pytest
 
+from tests.rig.postgres import PostgresServer
 from tests.rig.process import ServerProcess, free_port
+from tests.rig.wheels import ROOT
 from tests.shipping import chart
 from tests.shipping.chart import KUBEFLOW, TRIAL, Json, Values
 from tests.shipping.conftest import Container
@@ -137,6 +142,28 @@ def keeps_to_its_path(port: int) -> None:
     static = [link for link in links if "/static/" in link]
     assert static
     assert {ask(port, link)[0] for link in static} == {200}
+
+
+def test_two_migrations_at_once_make_one_database_and_one_operator(postgres: PostgresServer, tmp_path: Path) -> None:
+    """As the Pods of a trial, or two upgrades, start them."""
+    pod = chart.named(chart.render(), "Deployment", "-web")["spec"]["template"]["spec"]
+    (migrate,) = pod["initContainers"]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("CREDBOARD_")},
+        **{name: value for name, value in chart.environment(migrate).items() if name not in ELSEWHERE},
+        "DATABASE_URL": postgres.new_database(),
+        "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+        "CREDBOARD_DATA_DIR": str(tmp_path),
+    }
+    command = [sys.executable, "manage.py", *migrate["args"]]
+    pipe = subprocess.PIPE
+    both = [subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) for _ in "ab"]
+    told = [one.communicate(timeout=100) for one in both]
+
+    assert [one.returncode for one in both] == [0, 0], told
+    printed = [out for out, _ in told]
+    assert sorted("one-time" in out for out in printed) == [False, True]
+    assert sorted("No migrations to apply" in out for out in printed) == [False, True]
 
 
 def test_helm_test_fails_on_a_web_whose_database_was_not_migrated(container: Container) -> None:
