@@ -73,7 +73,8 @@ class AcknowledgementQuerySet(models.QuerySet["Acknowledgement"]):
         """
         own = self.over_cells(now, namespace="namespace_id", credential="credential__slug")
         hurt = Cell.objects.filter(namespace=OuterRef("pk")).exclude(status=Status.OK)
-        named = self.in_force(now).order_by().values("namespace")
+        # Where to look; whether they are in force is asked of each cell.
+        named = self.filter(ended_at=None, until__gt=now).order_by().values("namespace")
         found = among.filter(Exists(hurt.filter(rank=OuterRef("rank"))), ~Exists(hurt.filter(~Exists(own))))
         return found.filter(pk__in=named, is_blind=False).values("pk")
 
