@@ -118,7 +118,8 @@ class Context:
     def with_elsewhere(self, elsewhere: Elsewhere) -> Context:
         """The same namespace with what is now known of the others; what was worked out of it alone is kept."""
         other = replace(self, elsewhere=elsewhere)
-        other.__dict__["coverage"] = self.coverage  # where `cached_property` looks first
+        # Where `cached_property` looks first.
+        other.__dict__.update(coverage=self.coverage, blames=self.blames)
         return other
 
     @cached_property

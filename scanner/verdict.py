@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +27,9 @@ ESSENTIAL: Final = frozenset({"secrets", "pods", "serviceaccounts"})
 #: Without these a check may know less: what it found before stands, and the namespace can be well all the same.
 _HELPFUL: Final = frozenset({"namespaces", *raw.RESOURCES}) - ESSENTIAL
 MAX_PODS: Final = 50
+#: Registries that stand in linked pull Secrets and that no Pod needs: more of a Namespace than these have no cell. Each
+#: may become a column of everybody's matrix, and one Secret has room for twenty thousand.
+MOST_LINKED: Final = 200
 #: Of results with the same status, those of the family that explains more come first: what is wrong with the Secret
 #: before what the Pod says of it.
 _FAMILIES: Final = ("PS", "RG", "TK", "CE", "KF", "KS", "RQ", "HY", "PO")
@@ -213,6 +217,8 @@ class _Cells:
                 if (name, key) in matched and ("*" in registry or "[" in registry):
                     continue
                 credential = column("registry", registry)
+                if credential not in self.needed and len(self.links) >= MOST_LINKED:
+                    continue
                 self.links.setdefault(credential, []).append((secret, key))
                 self.needed[credential] = None
 
@@ -297,14 +303,21 @@ class _Cells:
         """(earliest end, its source, first flaw) of the credentials at (Secret, key)."""
         first: tuple[datetime, str] | None = None
         flaw = ""
-        for name, key in entries:
-            for parsed in self.context.snapshot.secrets[name].credentials:
-                if parsed.part != key:
-                    continue
+        for entry in entries:
+            for parsed in self._by_entry.get(entry, ()):
                 flaw = flaw or parsed.flaw
                 if parsed.expires_at and (first is None or parsed.expires_at < first[0]):
                     first = (parsed.expires_at, parsed.expiry_source)
         return (*first, flaw) if first else (None, "", flaw)
+
+    @cached_property
+    def _by_entry(self) -> dict[tuple[str, str], list[ParsedCredential]]:
+        """What Secrets hold, by (Secret, key)."""
+        found: dict[tuple[str, str], list[ParsedCredential]] = {}
+        for secret in self.context.snapshot.secrets.values():
+            for parsed in secret.credentials:
+                found.setdefault((secret.name, parsed.part), []).append(parsed)
+        return found
 
     def _is_proof(self, use: ImageUse) -> bool:
         """A container started in a Pod that is younger than what is in the Secret its image would be pulled with."""
