@@ -138,7 +138,8 @@ env.declare(
     "CREDBOARD_ADMIN_PASSWORD",
     kind="secret",
     default="a one-time password, printed once",
-    about="Password of the first local operator, `admin`. Read only when `manage.py ensure_admin` or `up` makes it.",
+    about="Password of the first local operator, `admin`: at least 12 characters. Read only when `manage.py "
+    "ensure_admin` or `up` makes it.",
     is_secret=True,
 )
 READ_ONLY = env.boolean(

@@ -15,6 +15,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from dashboard.management.commands import backup
 from tests.rig.postgres import PostgresServer, find
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,9 @@ def _living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert manage(database, "migrate", "--verbosity=0").returncode == 0
     filled = manage(database, "shell", "-c", FILL)
     assert filled.returncode == 0, filled.stderr
+    with closing(sqlite3.connect(database)) as ballast:
+        ballast.execute("CREATE TABLE ballast AS SELECT zeroblob(40000000) AS much")
+        ballast.commit()
     ended = threading.Event()
 
     def write() -> None:
@@ -128,6 +132,22 @@ def test_a_file_that_is_there_is_not_overwritten(living: Path, tmp_path: Path) -
     assert refused.returncode == 1
     assert "is there already" in refused.stderr
     assert there.read_text(encoding="utf-8") == "precious"
+
+
+@pytest.mark.django_db
+def test_a_copy_that_is_cut_short_is_not_taken_for_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("asked on SQLite")
+
+    def cut_short(self: backup.Command, file: Path) -> None:
+        file.write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backup.Command, "_copy", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        call_command("backup", str(tmp_path / "file"))
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_told(living: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -149,6 +149,18 @@ class TestTheFirstOperator:
         match = re.search(r"one-time password (\S+)", self.ensure())
         assert match
         return match[1]
+
+    @pytest.mark.parametrize("password", ["short-9x", "password1234"])
+    def test_a_password_of_the_environment_that_can_be_guessed_makes_nobody(
+        self, password: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CREDBOARD_ADMIN_PASSWORD", password)
+
+        with pytest.raises(CommandError, match="CREDBOARD_ADMIN_PASSWORD cannot be used") as refused:
+            self.ensure()
+
+        assert password not in str(refused.value)
+        assert not User.objects.exists()
 
     def test_the_password_of_the_environment_signs_in(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CREDBOARD_ADMIN_PASSWORD", PASSWORD)

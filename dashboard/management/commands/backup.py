@@ -12,8 +12,9 @@ from typing import Any, Final
 from django.core.management import BaseCommand, CommandError
 from django.db import connection
 
-#: Pages that are copied before others may write again (sqlite.org/backup.html).
-_PAGES: Final = 2_000
+#: All pages in one step. In WAL mode it reads from one moment's state and holds up no writer; in several steps every
+#: write of another process in between would begin it anew (sqlite.org/c3ref/backup_finish.html), for ever in a scan.
+_PAGES: Final = -1
 _POSTGRESQL: Final = (
     "This is for SQLite. For PostgreSQL: pg_dump --format=custom --no-owner --file=FILE DATABASE_URL (docs/backup.md)."
 )
@@ -31,18 +32,23 @@ class Command(BaseCommand):
     def handle(self, *, file: Path, **options: Any) -> None:
         if connection.vendor != "sqlite":
             raise CommandError(_POSTGRESQL)
+        if file.exists():
+            raise CommandError(f"{file} is there already. Name another file, or move that one away.")
+        # What is killed half way must not look like a backup: the name is given to what is whole.
+        draft = file.with_name(f".{file.name}.new")
         try:
+            draft.unlink(missing_ok=True)
             # Made by us, and for us alone: the copy holds what people and clusters are called.
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
-            raise CommandError(f"{file} is there already. Name another file, or move that one away.") from None
+            os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except OSError as error:
             raise CommandError(f"{file} cannot be written: {error.strerror}.") from None
         try:
-            self._copy(file)
+            self._copy(draft)
+            draft.rename(file)
         except (sqlite3.Error, OSError) as error:
-            file.unlink(missing_ok=True)
             raise CommandError(f"The copy failed, and nothing is left of it: {error}") from None
+        finally:
+            draft.unlink(missing_ok=True)
         self.stdout.write(f"{file} has the database ({file.stat().st_size:,} bytes). Keep the keys as well.")
 
     def _copy(self, file: Path) -> None:

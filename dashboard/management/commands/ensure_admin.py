@@ -6,7 +6,9 @@ import secrets
 from typing import Any, Final
 
 from django.contrib.auth.models import User
-from django.core.management import BaseCommand
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management import BaseCommand, CommandError
 from django.db import transaction
 
 from dashboard import env
@@ -24,6 +26,8 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         given = env.text("CREDBOARD_ADMIN_PASSWORD")
         password = given or secrets.token_urlsafe(15)
+        if given and not User.objects.filter(username=NAME).exists():
+            _check(given)
         with transaction.atomic():
             user, created = User.objects.get_or_create(username=NAME, defaults={"is_staff": True})
             if not created:
@@ -40,3 +44,14 @@ class Command(BaseCommand):
                 f"Sign in as {NAME} with the one-time password {password}\n"
                 "It is shown only now, and you choose your own at the first sign-in."
             )
+
+
+def _check(password: str) -> None:
+    """Raises CommandError for what nobody could choose on a page either."""
+    try:
+        validate_password(password, User(username=NAME))
+    except ValidationError as error:
+        raise CommandError(
+            f"CREDBOARD_ADMIN_PASSWORD cannot be used. {' '.join(error.messages)} Set another, or unset it for "
+            "one that is made and printed once."
+        ) from None
