@@ -118,6 +118,15 @@ def test_a_stale_namespace_warns_before_anything_else(ada: Client, cluster: Clus
     assert page.index("too long ago") < page.index("Credentials")
 
 
+@pytest.mark.parametrize("path", [URL, f"{URL}cells/registry/quay.io/"])
+def test_a_finding_that_was_seen_too_long_ago_is_unknown(ada: Client, cluster: Cluster, path: str) -> None:
+    long_ago = timezone.now() - timedelta(hours=5)
+    namespace = factories.namespace(cluster, cells={"registry/quay.io": "critical missing"}, scanned_at=long_ago)
+    factories.finding(namespace)
+
+    assert "unknown, was critical: Pod web-0 names the pull Secret" in text(ada.get(path))
+
+
 def test_a_namespace_that_is_gone_hidden_or_never_was_is_the_same_404(client: Client, cluster: Cluster) -> None:
     factories.namespace(cluster, "hidden")
     factories.namespace(cluster, "gone", owners=("grace",), gone_at=timezone.now())
