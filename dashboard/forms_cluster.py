@@ -36,8 +36,8 @@ kubectl create clusterrolebinding credboard-reader --clusterrole credboard-reade
     (
         "reader.kubeconfig, to be pasted above. Its token lasts a year; Credboard warns two weeks before it ends:",
         """\
-kubectl config view --minify --raw --flatten --output 'jsonpath={.clusters[0].cluster.certificate-authority-data}' |
-  base64 -d > ca.crt
+kubectl config view --minify --raw --flatten \\
+  --output 'jsonpath={.clusters[0].cluster.certificate-authority-data}' | base64 -d > ca.crt
 kubectl --kubeconfig reader.kubeconfig config set-cluster prod --certificate-authority ca.crt --embed-certs \\
   --server "$(kubectl config view --minify --output 'jsonpath={.clusters[0].cluster.server}')"
 kubectl --kubeconfig reader.kubeconfig config set-credentials reader \\

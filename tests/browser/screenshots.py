@@ -99,9 +99,20 @@ PLACES: dict[str, Callable[[Page], None]] = {
     "namespace-unreadable": _at(namespace_url("restricted")),
     "findings": _at("/findings/"),
     "expiry": _at("/expiry/"),
+    "expiry-calendar": _at("/expiry/?view=calendar"),
     "mail": _at("/reports/preview/html/"),
+    "reports": _at("/reports/"),
+    "report-settings": _at("/settings/report/"),
+    "link-not-valid": _at("/settings/report/confirm/wrong/"),
     "alerts": _at("/settings/alerts/"),
+    "alert-route": _at("/settings/alerts/add/"),
+    "clusters": _at("/settings/clusters/"),
+    "cluster-add": _at("/settings/clusters/add/"),
+    "cluster-edit": _at("/settings/clusters/1/"),
+    "cluster-remove": _at("/settings/clusters/1/remove/"),
     "api-keys": _at("/settings/api-keys/"),
+    "api-reference": _at("/api/v1/docs"),
+    "calendar-feeds": _at("/settings/calendar/"),
     "audit": _at("/audit/"),
     "error": _at("/nothing/here/"),
 }
@@ -154,7 +165,9 @@ def main() -> None:
                 page = visit(OPERATOR, scheme, width, height)
                 for name, go in PLACES.items():
                     go(page)
-                    is_long = name.startswith(("namespace", "cell", "create-refused", "findings", "mail"))
+                    is_long = name.startswith(
+                        ("namespace", "cell", "create-refused", "findings", "mail", "alert", "report", "cluster")
+                    )
                     page.screenshot(path=CONTACT / f"{name}-{width}-{scheme}.png", full_page=is_long)
                 page.context.close()
                 for name, user, path in (

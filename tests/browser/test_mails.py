@@ -10,8 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.mail.rendering import render_report
-from dashboard.report import Counts, NamespaceReport, Top
+from dashboard.reports.report import Counts, NamespaceReport, Top
 from tests.browser.conftest import Visits
+from tests.browser.product import OPERATOR
 from tests.browser.test_pages import _assert_accessible
 from tests.dashboard.test_mail_rendering import cluster, full, item, report
 
@@ -95,6 +96,19 @@ def test_the_pages_of_mails_fit_and_axe_finds_nothing(path: str, width: int, vis
     page.goto(path)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    _assert_accessible(page)
+
+
+@pytest.mark.parametrize("path", ["/settings/report/confirm/wrong/", "/unsubscribe/wrong/"])
+def test_a_link_of_a_mail_that_does_not_work_says_so_on_a_page_for_everyone(path: str, visit: Visits) -> None:
+    visit.expects("404")
+    page = visit(None if path.startswith("/unsubscribe") else OPERATOR, width=390, height=844)
+    page.goto(path)
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Link not valid")
+    expect(page.get_by_text("Nothing was changed.")).to_be_visible()
+    expect(page.get_by_role("link", name="To your report")).to_have_attribute("href", "/settings/report/")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     _assert_accessible(page)
 
 
