@@ -19,7 +19,7 @@ from dashboard.findings_page import FindingFilters, FindingsPage
 from dashboard.identity import is_operator
 from dashboard.matrix_page import Filters, MatrixPage
 from dashboard.models import AlertMessage
-from dashboard.reports_page import ReportsPage
+from dashboard.reports.page import ReportsPage
 from dashboard.shell import Shell
 from scanner.check import Status
 from scanner.models import Cluster, Freshness

@@ -8,10 +8,11 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from dashboard import recipients, reporting, retention
+from dashboard import retention
 from dashboard.alerting import delivery, planning
 from dashboard.mail.delivery import deliver_due
 from dashboard.models import AlertRoute, Mail, Subscription
+from dashboard.reports import recipients, sending
 
 #: Tasks that send at the same time. Few, out of courtesy to the mail server, and to leave the other processes of the
 #: worker to scans; not one, or a worker that died would hold up all mails until its lease is over.
@@ -42,7 +43,7 @@ def dispatch_reports() -> None:
 
 @shared_task(ignore_result=True)
 def send_reports(subscription_ids: list[int]) -> None:
-    reporting.send_due(subscription_ids, now=timezone.now())
+    sending.send_due(subscription_ids, now=timezone.now())
 
 
 @shared_task(ignore_result=True)

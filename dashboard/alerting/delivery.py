@@ -24,7 +24,7 @@ from django.views.decorators.debug import sensitive_variables
 from dashboard.alerting.sending import BadAddress, NotSent, load, send
 from dashboard.encryption import CannotDecrypt, decrypt
 from dashboard.models import AlertMessage, AlertPlan, AlertRoute
-from dashboard.reporting import public
+from dashboard.reports.sending import public
 from scanner.check import Status
 
 log = logging.getLogger(__name__)

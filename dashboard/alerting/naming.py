@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.http import urlencode
 
 from dashboard.alerting.wording import Names
-from dashboard.reporting import public
+from dashboard.reports.sending import public
 from scanner.models import Cluster
 
 

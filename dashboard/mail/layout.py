@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from dashboard.mail.parts import CHART_HEIGHT, SIGNS, Bar, Block, Chart, Layout, Line, Part, Tally
-from dashboard.report import (
+from dashboard.reports.report import (
     ClusterReport,
     Counts,
     CredentialLine,

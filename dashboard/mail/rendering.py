@@ -17,7 +17,7 @@ from django.template.loader import get_template
 
 from dashboard.mail.layout import Limits, lay_out
 from dashboard.mail.parts import Layout
-from dashboard.report import Report
+from dashboard.reports.report import Report
 
 #: Gmail cuts a mail off after 102 kB of HTML.
 LARGEST_HTML: Final = 100_000  # bytes of UTF-8

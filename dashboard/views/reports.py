@@ -10,8 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard import reports_page
-from dashboard.reports_page import Preview, ReportsPage, framed, visible_mail
+from dashboard.reports.page import Preview, ReportsPage, framed, send_again, visible_mail
 from dashboard.shell import shell_of
 
 
@@ -38,7 +37,7 @@ def report_mail_html(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def report_send_again(request: HttpRequest, pk: int) -> HttpResponse:
-    obstacle = reports_page.send_again(request.user, pk, now=shell_of(request).now)
+    obstacle = send_again(request.user, pk, now=shell_of(request).now)
     messages.add_message(
         request, messages.ERROR if obstacle else messages.SUCCESS, obstacle or "It is sent again within a minute."
     )

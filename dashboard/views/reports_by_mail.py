@@ -10,9 +10,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from dashboard import report_settings
-from dashboard.report_settings import ReportSettings
-from dashboard.reporting import subscription_of
+from dashboard.reports import settings as report_settings
+from dashboard.reports.sending import subscription_of
+from dashboard.reports.settings import ReportSettings
 from dashboard.shell import shell_of
 
 

@@ -41,7 +41,7 @@ def main() -> None:
     from dashboard.mail.delivery import deliver_due
     from dashboard.mail.server import Sender, SmtpServer
     from dashboard.models import Mail, Subscription
-    from dashboard.reporting import send_due
+    from dashboard.reports.sending import send_due
     from dashboard.tasks import REPORTS_OF_A_TASK
     from tests.rig.smtp import SmtpSink
 

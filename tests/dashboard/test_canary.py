@@ -24,7 +24,7 @@ from dashboard import celery_app
 from dashboard.demo.server import DemoCluster
 from dashboard.mail.server import Sender
 from dashboard.models import Mail, Subscription
-from dashboard.reporting import send_due
+from dashboard.reports.sending import send_due
 from scanner.models import Cluster, Namespace
 from scanner.scan import request_cluster_scan, scan_cluster, scan_namespace
 from tests import factories

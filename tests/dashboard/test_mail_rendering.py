@@ -12,7 +12,7 @@ import pytest
 
 from dashboard.mail.layout import LONGEST_SENTENCE, clean
 from dashboard.mail.rendering import LARGEST_HTML, render_report
-from dashboard.report import (
+from dashboard.reports.report import (
     ClusterReport,
     Counts,
     CredentialLine,

@@ -9,7 +9,13 @@ import pytest
 from django.contrib.auth.models import User
 
 from dashboard.models import Subscription
-from dashboard.recipients import may_be_written_to, names_by_address, namespaces_of, subscribe_people, valid_address
+from dashboard.reports.recipients import (
+    may_be_written_to,
+    names_by_address,
+    namespaces_of,
+    subscribe_people,
+    valid_address,
+)
 from scanner.models import Cluster, Namespace, NamespaceOwner
 from tests import factories
 

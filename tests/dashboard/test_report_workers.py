@@ -28,7 +28,7 @@ import os, signal, sys
 import django
 django.setup()
 from django.utils import timezone
-from dashboard import reporting
+from dashboard.reports import sending
 from dashboard.models import Subscription
 from dashboard.models.mail import MailQuerySet
 
@@ -40,14 +40,14 @@ def dies(step):
     return dying
 
 if sys.argv[1] == "rendered":
-    reporting.render_report = dies(reporting.render_report)
+    sending.render_report = dies(sending.render_report)
 elif sys.argv[1] == "claimed":
     Subscription.claim = dies(Subscription.claim)
 elif sys.argv[1] == "put into the outbox":
     MailQuerySet.enqueue = dies(MailQuerySet.enqueue)
 elif sys.argv[1] == "committed":
-    reporting._Round.send = dies(reporting._Round.send)
-reporting.send_due(list(Subscription.objects.values_list("pk", flat=True)), now=timezone.now())
+    sending._Round.send = dies(sending._Round.send)
+sending.send_due(list(Subscription.objects.values_list("pk", flat=True)), now=timezone.now())
 """
 
 

@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 from dashboard.mail.server import Sender, SmtpServer
 from dashboard.models import Mail, Subscription
 from dashboard.models.mail import LEASE
-from dashboard.reports_page import MOST_TESTS
+from dashboard.reports.page import MOST_TESTS
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -12,9 +12,9 @@ from django.core import signing
 from django.test import Client
 from django.urls import reverse
 
-from dashboard import report_settings
 from dashboard.mail.server import Sender
 from dashboard.models import Mail, Subscription
+from dashboard.reports import settings as report_settings
 from tests import factories
 
 pytestmark = pytest.mark.django_db

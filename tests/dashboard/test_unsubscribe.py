@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import get_script_prefix, set_script_prefix
 
 from dashboard.models import Subscription
-from dashboard.reporting import public, subscription_of, unsubscribe_url
+from dashboard.reports.sending import public, subscription_of, unsubscribe_url
 
 pytestmark = pytest.mark.django_db
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dashboard.report import ClusterReport, Report
-from dashboard.report_rows import CellRow, Change, ClusterRow, Facts, NamespaceRow, Reader, build_report
+from dashboard.reports.building import build_report
+from dashboard.reports.report import ClusterReport, Report
+from dashboard.reports.rows import CellRow, Change, ClusterRow, Facts, NamespaceRow, Reader
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 SINCE = NOW - timedelta(days=7)

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard.report_rows import BLIND, GAPS, NEVER, TOO_OLD, NamespaceRow
+from dashboard.reports.building import BLIND, GAPS, NEVER, TOO_OLD
+from dashboard.reports.rows import NamespaceRow
 from tests.dashboard.report.builders import NOW, QUAY, SINCE, TLS, cell, change, cluster, facts, namespace, only, report
 
 

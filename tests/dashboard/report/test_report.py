@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.report import LONGEST_LIST, Top
-from dashboard.report_rows import FailedScan, Problem
+from dashboard.reports.report import LONGEST_LIST, Top
+from dashboard.reports.rows import FailedScan, Problem
 from tests.dashboard.report.builders import NOW, QUAY, SINCE, TLS, cell, change, cluster, facts, namespace, only, report
 
 

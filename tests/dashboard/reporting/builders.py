@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from dashboard.models import Mail, Subscription
-from dashboard.reporting import send_due
+from dashboard.reports.sending import send_due
 from scanner.models import Credential, Namespace, Transition
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)  # a Monday

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import time_machine
 
-from dashboard import reporting, tasks
+from dashboard import tasks
 from dashboard.models import Mail, Subscription
-from dashboard.report import Report
-from dashboard.reporting import send_due
+from dashboard.reports import sending
+from dashboard.reports.report import Report
+from dashboard.reports.sending import send_due
 from dashboard.schedule import following
 from scanner.models import Cluster
 from tests import factories
@@ -34,7 +35,7 @@ class TestOnce:
     ) -> None:
         factories.namespace(cluster, owners=("grace@example.com",))
         made = subscribe()
-        real = reporting.render_report
+        real = sending.render_report
         other: list[int] = []
 
         def render(report: Report) -> Any:
@@ -43,7 +44,7 @@ class TestOnce:
                 other[0] = send_due([made.pk], now=NOW)
             return real(report)
 
-        monkeypatch.setattr(reporting, "render_report", render)
+        monkeypatch.setattr(sending, "render_report", render)
 
         assert send_due([made.pk], now=NOW) == 0
         assert other == [1]
@@ -62,13 +63,13 @@ class TestOnce:
     ) -> None:
         factories.namespace(cluster, owners=("grace@example.com",))
         made = subscribe()
-        real = reporting.render_report
+        real = sending.render_report
 
         def render(report: Report) -> Any:
             Subscription.objects.get(pk=made.pk).switch("off", now=NOW)
             return real(report)
 
-        monkeypatch.setattr(reporting, "render_report", render)
+        monkeypatch.setattr(sending, "render_report", render)
 
         assert send() == []
 

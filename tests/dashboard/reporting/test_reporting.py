@@ -11,10 +11,11 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from dashboard import reporting, tasks
+from dashboard import tasks
 from dashboard.models import Acknowledgement, Mail, Subscription
-from dashboard.report import Report
-from dashboard.reporting import report_for
+from dashboard.reports import sending
+from dashboard.reports.report import Report
+from dashboard.reports.sending import report_for
 from scanner.models import Cluster, Finding, Namespace, NamespaceOwner, Scan
 from tests import factories
 from tests.dashboard.reporting.builders import NOW, QUAY, changed, send, subscribe
@@ -148,7 +149,7 @@ class TestMail:
         assert mail.key == f"report:{made.pk}:2026-11-16T09:00:00+00:00"
         assert (mail.kind, mail.to) == ("report", "grace@example.com")
         assert mail.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-        assert mail.headers["List-Unsubscribe"] == f"<{reporting.unsubscribe_url(made)}>"
+        assert mail.headers["List-Unsubscribe"] == f"<{sending.unsubscribe_url(made)}>"
 
     def test_nothing_wrong_is_a_short_mail_and_not_silence(self, cluster: Cluster) -> None:
         factories.namespace(cluster, owners=("grace@example.com",))
@@ -201,19 +202,19 @@ class TestMail:
         for name in ("ada", "grace"):
             factories.namespace(cluster, f"team-{name}", owners=(f"{name}@example.com",))
             subscribe(f"{name}@example.com")
-        real = reporting.render_report
+        real = sending.render_report
 
         def render(report: Report) -> Any:
             if report.reader == "ada@example.com":
                 raise LookupError("no template")
             return real(report)
 
-        monkeypatch.setattr(reporting, "render_report", render)
+        monkeypatch.setattr(sending, "render_report", render)
         with pytest.raises(ExceptionGroup, match="1 of 2 reports"):
             send()
         assert [mail.to for mail in Mail.objects.all()] == ["grace@example.com"]
 
-        monkeypatch.setattr(reporting, "render_report", real)
+        monkeypatch.setattr(sending, "render_report", real)
         assert [mail.to for mail in send()] == ["ada@example.com", "grace@example.com"]
 
 

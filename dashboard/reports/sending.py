@@ -31,20 +31,10 @@ from dashboard.mail.message import report_headers
 from dashboard.mail.rendering import render_report
 from dashboard.models import Acknowledgement, Mail, Subscription
 from dashboard.models.mail import REPORT
-from dashboard.recipients import may_be_written_to, names_by_address, namespaces_of
-from dashboard.report import EXPIRING_WITHIN, Report
-from dashboard.report_rows import (
-    RECORDED_WITHIN,
-    CellRow,
-    Change,
-    ClusterRow,
-    Facts,
-    FailedScan,
-    NamespaceRow,
-    Problem,
-    Reader,
-    build_report,
-)
+from dashboard.reports.building import RECORDED_WITHIN, build_report
+from dashboard.reports.recipients import may_be_written_to, names_by_address, namespaces_of
+from dashboard.reports.report import EXPIRING_WITHIN, Report
+from dashboard.reports.rows import CellRow, Change, ClusterRow, Facts, FailedScan, NamespaceRow, Problem, Reader
 from dashboard.schedule import LENGTHS, Frequency
 from scanner.check import Status
 from scanner.models import Cell, Cluster, Finding, Namespace, Scan, Transition
@@ -60,7 +50,7 @@ _UNSUBSCRIBE: Final = "credboard.unsubscribe"
 
 
 class PublicLinks:
-    """Pages under `settings.PUBLIC_URL`, as `report_rows.Links`."""
+    """Pages under `settings.PUBLIC_URL`, as `rows.Links`."""
 
     def __init__(self) -> None:
         self.home = public("matrix")

@@ -6,15 +6,15 @@ see.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import groupby
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 from dashboard.drawer import headline
-from dashboard.report import (
+from dashboard.reports.report import (
     EXPIRING_WITHIN,
     ClusterReport,
     Counts,
@@ -27,6 +27,7 @@ from dashboard.report import (
     Top,
     UnseenNamespace,
 )
+from dashboard.reports.rows import CellRow, Change, ClusterRow, Facts, Links, NamespaceRow, Reader
 from scanner.check import Status, rank
 from scanner.staleness import is_stale
 
@@ -39,120 +40,9 @@ GAPS: Final = "Not everything in it could be checked."
 #: are worth telling only when they are not.
 DERIVED: Final = "derived"
 
-
 #: A change is dated by the beginning of the scan that saw it, and recorded when that ends. One that the last report was
 #: too early for is told by this one; rather twice than never.
 RECORDED_WITHIN: Final = timedelta(minutes=10)
-
-
-class Links(Protocol):
-    """Absolute addresses of pages."""
-
-    home: str
-
-    def cluster(self, cluster: str, credential: str = "") -> str: ...
-
-    def namespace(self, cluster: str, namespace: str) -> str: ...
-
-    def cell(self, cluster: str, namespace: str, credential: str) -> str: ...
-
-    def acknowledge(self, cluster: str, namespace: str, credential: str) -> str: ...
-
-
-class ClusterRow(NamedTuple):
-    """`scanned_at` is when the last good scan began; `is_failing`: the newest one that ended failed."""
-
-    pk: int
-    name: str
-    stale_after: timedelta
-    scanned_at: datetime | None
-    is_failing: bool
-
-
-class NamespaceRow(NamedTuple):
-    """As stored; `cluster` is a pk."""
-
-    pk: int
-    cluster: int
-    name: str
-    status: str
-    reason: str
-    scanned_at: datetime | None
-    is_blind: bool
-
-
-class CellRow(NamedTuple):
-    """As stored; `namespace` is a pk."""
-
-    namespace: int
-    credential: str
-    status: str
-    reason: str
-    since: datetime
-    expires_at: datetime | None
-    expiry_source: str
-
-
-class Change(NamedTuple):
-    """A `Transition`: status "" where there was, or is, no cell."""
-
-    namespace: int
-    credential: str
-    at: datetime
-    status_before: str
-    reason_before: str
-    status_after: str
-
-
-class Problem(NamedTuple):
-    """The worst open finding about a credential, or about none (""), of a Namespace."""
-
-    message: str
-    first_seen_at: datetime
-
-
-class FailedScan(NamedTuple):
-    """Scans of `cluster` (a pk) that failed alike within the time of a report: how often, and when last."""
-
-    cluster: int
-    namespace: str
-    words: str
-    times: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """Rows at `now`, indexed by the pk of their Namespace (clusters, trends: of the cluster).
-
-    `cells` are those that are not well or end within `EXPIRING_WITHIN`; `changes` are in the order in which they were
-    recorded, from the earliest time that any report asks for. `acknowledged` maps cells to a person's words, and
-    `problems` cells (credential "" for the Namespace itself) to what is wrong. For operators: `failed_scans`, and in
-    `trends` the most critical Namespaces of each day.
-    """
-
-    now: datetime
-    clusters: Mapping[int, ClusterRow]
-    namespaces: Mapping[int, NamespaceRow]
-    cells: Mapping[int, Sequence[CellRow]]
-    changes: Mapping[int, Sequence[Change]]
-    acknowledged: Mapping[tuple[int, str], str]
-    problems: Mapping[tuple[int, str], Problem]
-    failed_scans: Sequence[FailedScan] = ()
-    trends: Mapping[int, Mapping[date, int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
-    """For whom a report is, and since when."""
-
-    name: str
-    is_operator: bool
-    since: datetime
-    frequency: str
-    time_zone: str
-    settings_url: str
-    unsubscribe_url: str
 
 
 def build_report(facts: Facts, reader: Reader, *, visible: Iterable[int], links: Links) -> Report:

@@ -10,7 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from dashboard.models import Subscription
-from dashboard.recipients import valid_address
+from dashboard.reports.recipients import valid_address
 from dashboard.schedule import WEEKDAYS, Frequency
 
 _FREQUENCIES: Final = (

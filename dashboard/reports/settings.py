@@ -14,11 +14,11 @@ from django.conf import settings
 from django.core import signing
 from django.db import IntegrityError, transaction
 
-from dashboard.forms_report import ReportForm
 from dashboard.models import Mail, Subscription
 from dashboard.models.mail import CONFIRMATION
-from dashboard.recipients import valid_address
-from dashboard.reporting import public
+from dashboard.reports.forms import ReportForm
+from dashboard.reports.recipients import valid_address
+from dashboard.reports.sending import public
 from dashboard.schedule import Frequency
 
 #: How long a link that was mailed to a new address can be used.

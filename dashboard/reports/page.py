@@ -19,9 +19,9 @@ from dashboard.mail.message import report_headers
 from dashboard.mail.rendering import Rendered, render_report
 from dashboard.models import Mail, Subscription
 from dashboard.models.mail import MailQuerySet
-from dashboard.recipients import may_be_written_to
-from dashboard.report_settings import ReportSettings
-from dashboard.reporting import report_for, unsubscribe_url
+from dashboard.reports.recipients import may_be_written_to
+from dashboard.reports.sending import report_for, unsubscribe_url
+from dashboard.reports.settings import ReportSettings
 
 PAGE_SIZE: Final = 50
 #: Test mails that one person may have sent in an hour of the clock.

@@ -1,6 +1,6 @@
 """The weekly report as values: what a mail tells one reader. No Django, no database, no clock.
 
-`report_rows.build_report` makes one of rows; `dashboard.mail.rendering` writes it as HTML and text. All times are
+`building.build_report` makes one of rows; `dashboard.mail.rendering` writes it as HTML and text. All times are
 aware UTC; `Report.day` and `Report.moment` write them in the reader's time zone, in ISO 8601 so that they read alike
 in any language.
 """
