@@ -170,6 +170,9 @@ def url(name: str, default: str, *, schemes: tuple[str, ...], about: str = "", s
         raise ImproperlyConfigured(f"{name} must end with the number of a database: {parts.scheme}://HOST:6379/0")
     if parts.scheme.startswith("postgres") and not place:
         raise ImproperlyConfigured(f"{name} names no database; write {parts.scheme}://USER:PASSWORD@HOST:5432/DATABASE")
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
+        # kombu, unlike redis-py, would otherwise tell its password to whoever answers there.
+        value += f"{'&' if parts.query else '?'}ssl_cert_reqs=required"
     return value
 
 

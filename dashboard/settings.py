@@ -176,7 +176,8 @@ REDIS_URL = env.url(
     "redis://127.0.0.1:6379/0",
     schemes=("redis", "rediss"),
     about="The broker, Redis or Valkey. It only carries ids: what is due stands in the database, so a broker that is "
-    "down delays work and loses none. `manage.py up` starts one where this is not set.",
+    "down delays work and loses none. `manage.py up` starts one where this is not set. With rediss:// its "
+    "certificate is verified; ?ssl_ca_certs=/path/of/ca.pem names an authority of your own.",
 )
 SCAN_INTERVAL = env.integer(
     "CREDBOARD_SCAN_INTERVAL",

@@ -3,15 +3,22 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from dashboard import env
+from tests.rig.certificates import CertificateAuthority
 
 NAME = "CREDBOARD_TEST"
 ROOT = Path(__file__).parent.parent
@@ -185,6 +192,40 @@ def test_an_address_that_no_client_could_use_is_refused_unseen(
         env.url(NAME, "redis://x", schemes=("redis", "postgres"))
     assert words in str(refused.value)
     assert "er2" not in str(refused.value)
+
+
+def test_a_broker_that_is_asked_over_tls_has_to_prove_who_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pair = CertificateAuthority(tmp_path).server("broker")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    told: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv(NAME, f"rediss://:hunter2@127.0.0.1:{listener.getsockname()[1]}/0")
+        listener.settimeout(30)
+
+        def answer() -> None:
+            raw, _ = listener.accept()
+            with raw, suppress(OSError), context.wrap_socket(raw, server_side=True) as taken:
+                told.append(taken.recv(100))
+
+        server = threading.Thread(target=answer)
+        server.start()
+        address = env.url(NAME, "", schemes=("rediss",))
+        with pytest.raises(OperationalError, match="certificate verify failed"):
+            Connection(
+                address, transport_options={"socket_timeout": 20, "max_retries": 0}
+            ).default_channel.client.ping()
+        server.join()
+
+    assert told == []
+
+
+@pytest.mark.parametrize("query", ["ssl_cert_reqs=none", "ssl_ca_certs=/run/ca.pem&ssl_cert_reqs=required"])
+def test_what_an_address_says_of_certificates_stays(monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    monkeypatch.setenv(NAME, f"rediss://broker:6379/0?{query}")
+    assert env.url(NAME, "", schemes=("rediss",)) == f"rediss://broker:6379/0?{query}"
 
 
 def test_an_empty_file_is_no_value(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
