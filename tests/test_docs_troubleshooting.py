@@ -16,7 +16,12 @@ QUOTES = [line.removeprefix("> ") for line in PAGE.read_text(encoding="utf-8").s
 @cache
 def said() -> str:
     """All sources and templates, without markup, and with strings that go over several lines as one."""
-    paths = [*ROOT.glob("templates/**/*.html"), *ROOT.glob("scanner/**/*.py"), *ROOT.glob("dashboard/**/*.py")]
+    paths = [
+        ROOT / "manage.py",
+        *ROOT.glob("templates/**/*.html"),
+        *ROOT.glob("scanner/**/*.py"),
+        *ROOT.glob("dashboard/**/*.py"),
+    ]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(paths))
     text = re.sub(r'"\s*\n\s*f?"', "", text)
     return re.sub(r"\s+", " ", re.sub(r"</?b>", "", text))
