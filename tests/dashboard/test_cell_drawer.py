@@ -33,12 +33,6 @@ def namespace(cluster: Cluster) -> Namespace:
 
 
 @pytest.fixture
-def ada(client: Client) -> Client:
-    client.force_login(factories.operator())
-    return client
-
-
-@pytest.fixture
 def grace(client: Client) -> Client:
     client.force_login(factories.owner("grace"))
     return client

@@ -23,17 +23,6 @@ QUAY, HUB = "registry/quay.io", "registry/docker.io"
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def cluster() -> Cluster:
-    return factories.cluster(scanned_at=timezone.now())
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    client.force_login(factories.operator())
-    return client
-
-
 def body(response: Any) -> str:
     assert response.status_code == 200, response.status_code
     page: str = response.content.decode()

@@ -20,17 +20,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broker_up")]
 QUAY, HUB = "registry/quay.io", "registry/docker.io"
 
 
-@pytest.fixture
-def cluster() -> Cluster:
-    return factories.cluster(scanned_at=timezone.now())
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    client.force_login(factories.operator())
-    return client
-
-
 def text(response: Any) -> str:
     assert response.status_code == 200, response.status_code
     return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode().partition('id="list"')[2]).split())

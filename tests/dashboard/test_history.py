@@ -125,12 +125,6 @@ def namespace(cluster: Cluster) -> Namespace:
     return factories.namespace(cluster, owners=("grace",))
 
 
-@pytest.fixture
-def ada(client: Client) -> Client:
-    client.force_login(factories.operator())
-    return client
-
-
 def transition(namespace: Namespace, before: str, after: str, *, days_ago: float, credential: str = QUAY) -> None:
     column, _ = Credential.objects.get_or_create(cluster=namespace.cluster, slug=credential)
     fields = {}

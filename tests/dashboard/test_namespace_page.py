@@ -18,17 +18,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broker_up")]
 URL = "/n/prod-eu/team-vision/"
 
 
-@pytest.fixture
-def cluster() -> Cluster:
-    return factories.cluster(scanned_at=timezone.now())
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    client.force_login(factories.operator())
-    return client
-
-
 def text(response: Any) -> str:
     assert response.status_code == 200
     return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
