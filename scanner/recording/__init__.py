@@ -32,6 +32,8 @@ BATCH: Final = 200
 
 #: Raise it when rows are filled in another way: then every namespace is written anew once, whatever its digest.
 _LAYOUT: Final = 2
+#: Characters of the column.
+UID_LIMIT: Final = 64
 
 
 def record(cluster: Cluster, verdicts: Iterable[Verdict], *, now: datetime) -> Iterator[list[Verdict]]:
@@ -79,6 +81,7 @@ class _Known(NamedTuple):
 
     pk: int
     name: str
+    uid: str
     digest: str
     scanned_at: datetime | None
     gone_at: datetime | None
@@ -102,6 +105,7 @@ def _record_batch(cluster: Cluster, batch: list[Verdict], columns: dict[str, Cre
     present = timezone.now()
     different: dict[int, str] = {}
     same: list[int] = []
+    replaced: list[int] = []
     for name, row in rows.items():
         if row.scanned_at is not None and now < row.scanned_at <= present:
             continue
@@ -110,6 +114,11 @@ def _record_batch(cluster: Cluster, batch: list[Verdict], columns: dict[str, Cre
             same.append(row.pk)
         else:
             different[row.pk] = digest
+            uid = storable_text(told[name].snapshot.uid, UID_LIMIT)
+            if uid and row.uid and uid != row.uid and row.gone_at is None:
+                replaced.append(row.pk)
+    # Deleted and made anew between two scans: what people knew of the one that is gone says nothing about this one.
+    _close(replaced, now=now)
     whole = Namespace.objects.filter(pk__in=different).order_by("pk") if different else ()
     changed = [Changed(row, told[row.name], different[row.pk]) for row in whole]
     if same:

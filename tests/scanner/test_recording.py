@@ -163,6 +163,24 @@ def test_a_namespace_that_comes_back_starts_anew(cluster: Cluster) -> None:
     assert [one.first_seen_at for one in Finding.objects.order_by("pk")] == [at(0), at(2)]
 
 
+def test_a_namespace_that_was_made_anew_between_two_scans_starts_anew(cluster: Cluster) -> None:
+    scanned(cluster, SICK, now=at(0))
+    scanned(cluster, verdict(cells=[cell()], findings=[result()], uid="uid-2"), now=at(1))
+
+    row = Namespace.objects.get()
+    assert (row.gone_at, row.status, row.uid) == (None, "critical", "uid-2")
+    assert Cell.objects.get().since == at(1), "an acknowledgement of the former one does not hold"
+    told = Finding.objects.order_by("pk").values_list("first_seen_at", "resolved_at")
+    assert list(told) == [(at(0), at(1)), (at(1), None)]
+
+
+def test_a_namespace_whose_uid_could_not_be_read_goes_on(cluster: Cluster) -> None:
+    scanned(cluster, SICK, now=at(0))
+    unread = {"namespaces": "forbidden"}
+    scanned(cluster, verdict(cells=[cell()], findings=[result()], uid="", unreadable=unread), now=at(1))
+    assert Cell.objects.get().since == at(0)
+
+
 def test_namespaces_of_another_cluster_are_left_alone(cluster: Cluster) -> None:
     other = Cluster.objects.create(name="prod-us")
     scanned(other, SICK, now=at(0))
