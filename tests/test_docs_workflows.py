@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -82,6 +84,57 @@ def test_workflows_follow_the_schema_and_end_by_themselves(schema: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def script(step_name: str) -> str:
+    """What a step of the release runs."""
+    (found,) = [step["run"] for step in steps("release") if step.get("name") == step_name]
+    return str(found)
+
+
+def run_lines(text: str, *starts: str, folder: Path, **environment: str) -> None:
+    """The lines of a step that begin so, as GitHub runs them."""
+    lines = [line for line in text.splitlines() if line.startswith(starts)]
+    assert lines
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", "\n".join(lines)]
+    subprocess.run(command, cwd=folder, env={"PATH": os.environ["PATH"], **environment}, check=True)
+
+
+def test_the_registry_of_a_release_has_no_capitals(tmp_path: Path) -> None:
+    written = tmp_path / "env"
+
+    run_lines(
+        script("Sign in to the registry"),
+        "echo",
+        folder=tmp_path,
+        GITHUB_REPOSITORY_OWNER="Example-Org",
+        GITHUB_ENV=str(written),
+    )
+
+    assert written.read_text("utf-8") == "REGISTRY=ghcr.io/example-org\n"
+
+
+def test_the_chart_of_a_release_names_the_image_of_the_release(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "helm", tmp_path / "helm")
+
+    run_lines(script("Publish the chart"), "sed", "grep", folder=tmp_path, REGISTRY="ghcr.io/example-org")
+
+    values = yaml.safe_load((tmp_path / "helm" / "values.yaml").read_text("utf-8"))
+    before = yaml.safe_load((ROOT / "helm" / "values.yaml").read_text("utf-8"))
+    assert values["image"].pop("repository") == "ghcr.io/example-org/credboard"
+    assert before["image"].pop("repository") == "credboard"
+    assert values == before
+
+
+def test_the_notes_of_a_release_are_those_of_its_version(tmp_path: Path) -> None:
+    text = (
+        "# Changelog\n\n## Unreleased\n\nSoon.\n\n## 0.2.0 (2030-01-31)\n\n- New.\n\n## 0.1.0 (2029-01-31)\n\n- Old.\n"
+    )
+    (tmp_path / "CHANGELOG.md").write_text(text, encoding="utf-8")
+
+    run_lines(script("Make the release"), "awk", "grep", folder=tmp_path, VERSION="v0.2.0")
+
+    assert (tmp_path / "notes.md").read_text("utf-8").strip() == "- New."
 
 
 def test_the_python_of_the_gate_is_the_oldest_supported_one_and_that_of_the_image() -> None:
