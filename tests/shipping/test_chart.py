@@ -18,7 +18,6 @@ from tests.shipping.chart_readme import CHART, readme
 
 METRICS_PAGE = CHART.parent / "docs" / "metrics.md"
 OUR_METRIC = re.compile(r"\bcredboard_[a-z_]+\b")
-LONG = "a-release-with-quite-the-longest-name-that-helm-takes"
 
 
 def known_metrics() -> set[str]:
@@ -110,31 +109,6 @@ def test_every_variable_is_a_setting(name: str) -> None:
 
 
 # -- what single values do ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("release", [LONG, "1st", "v1.2", "credboard", "x"])
-def test_names_are_valid_whatever_the_release_is_called(release: str) -> None:
-    documents = chart.render(EVERYTHING, release=release)
-    for one in documents:
-        name = one["metadata"]["name"]
-        assert chart.is_of_cluster(one) or re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])", name), name
-    database = chart.named(documents, "StatefulSet")["metadata"]["name"]
-    assert len(f"{database}-0123456789") <= 63, "with the hash of its revision it is the value of a label"
-
-
-def test_long_names_that_differ_only_at_their_end_stay_apart() -> None:
-    names = [{one["metadata"]["name"] for one in chart.render(release=f"{LONG[:-1]}{end}")} for end in "xy"]
-    assert not names[0] & names[1]
-
-
-@pytest.mark.parametrize("name", ["trial", "namespaces", "impersonation", "watch"])
-def test_releases_of_other_namespaces_never_share_an_object(name: str) -> None:
-    def objects(release: str, namespace: str) -> set[tuple[str, str, str]]:
-        documents = chart.render(MATRIX[name], release=release, namespace=namespace)
-        return {(one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in documents}
-
-    assert not objects("c", "a-b") & objects("b-c", "a")
-    assert not objects("credboard", "a") & objects("credboard", "b")
 
 
 def test_the_keys_are_kept_and_of_use() -> None:
