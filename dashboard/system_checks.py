@@ -224,19 +224,18 @@ def keys_are_apart(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 @register(deploy=True)
 def address_and_tls_agree(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """dashboard.W011: CREDBOARD_URL and CREDBOARD_HTTPS disagree: cookies that are only sent over https never come back
-    over http, and without it they are sent over both."""
-    is_https = settings.PUBLIC_URL.startswith("https://")
-    if not settings.PUBLIC_URL_IS_SET or is_https == settings.HTTPS:
+    """dashboard.W011: CREDBOARD_URL or CREDBOARD_TRUSTED_ORIGINS and CREDBOARD_HTTPS disagree: cookies that are only sent
+    over https never come back over http, and without it they are sent over both."""
+    url = settings.PUBLIC_URL if settings.PUBLIC_URL_IS_SET else ""
+    https = [one for one in (url, *settings.CSRF_TRUSTED_ORIGINS) if one.startswith("https://")]
+    if https and not settings.HTTPS:
+        found = f"People come to {https[0]} with CREDBOARD_HTTPS=false: cookies are not kept to TLS"
+    elif settings.HTTPS and url.startswith("http://"):
+        found = f"CREDBOARD_URL is {url} with CREDBOARD_HTTPS=true: browsers keep cookies to TLS, so nobody can sign in"
+    else:
         return []
-    why = "cookies are not kept to TLS" if is_https else "browsers keep the cookies to TLS, so nobody can sign in"
-    return [
-        checks.Warning(
-            f"CREDBOARD_URL is {settings.PUBLIC_URL} with CREDBOARD_HTTPS={str(settings.HTTPS).lower()}: {why}",
-            hint=f"Set CREDBOARD_HTTPS={str(is_https).lower()}, or correct CREDBOARD_URL.",
-            id="dashboard.W011",
-        )
-    ]
+    hint = "Let CREDBOARD_HTTPS be true exactly where addresses begin with https."
+    return [checks.Warning(found, hint=hint, id="dashboard.W011")]
 
 
 @register(Tags.security, deploy=True)
@@ -275,6 +274,21 @@ def keys_have_one_use(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         )
         for one, other in combinations(values, 2)
         if {*values[one]} & {*values[other]} - {""}
+    ]
+
+
+@register(deploy=True)
+def key_can_be_a_former_one(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W019: CREDBOARD_SECRET_KEY holds blanks, which divide the keys of CREDBOARD_SECRET_KEY_FALLBACKS: it
+    could never stand there, so changing it would lose what it encrypts."""
+    if len(settings.SECRET_KEY.split()) == 1:
+        return []
+    return [
+        checks.Warning(
+            "CREDBOARD_SECRET_KEY holds blanks, so it cannot become one of CREDBOARD_SECRET_KEY_FALLBACKS",
+            hint="Set CREDBOARD_ENCRYPTION_KEYS and run manage.py rotatekeys; then set another CREDBOARD_SECRET_KEY.",
+            id="dashboard.W019",
+        )
     ]
 
 
@@ -346,8 +360,6 @@ def groups_have_a_header_of_their_own(app_configs: Sequence[AppConfig] | None, *
 @register(deploy=True)
 def services_of_alerts_are_known(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """dashboard.W018: CREDBOARD_ALERT_SCHEMAS names what is no service, or one that is never allowed."""
-    if not settings.ALERT_SCHEMAS:
-        return []
     return [
         checks.Warning(
             f"CREDBOARD_ALERT_SCHEMAS holds {name}, to which no alert can go",

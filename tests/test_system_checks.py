@@ -74,6 +74,12 @@ def test_believing_the_header_of_everybody_is_warned_of(settings: Any, ranges: t
             {"PUBLIC_URL_IS_SET": True, "PUBLIC_URL": "http://c.example.com", "HTTPS": True},
             {"PUBLIC_URL_IS_SET": False},
         ),
+        (
+            "W011",
+            {"CSRF_TRUSTED_ORIGINS": ["http://a.example.com", "https://b.example.com"], "HTTPS": False},
+            {"HTTPS": True},
+        ),
+        ("W019", {"SECRET_KEY": "pw@ of several words"}, {"SECRET_KEY": "pw@ofoneword"}),
         ("W012", {"FINGERPRINT_KEY": "x" * 19}, {"FINGERPRINT_KEY": "x" * 20}),
         ("W012", {"METRICS_TOKEN": "pw@"}, {"METRICS_TOKEN": ""}),
         ("W013", {"METRICS_TOKEN": "pw@" * 20, "SECRET_KEY_FALLBACKS": ["pw@" * 20]}, {"SECRET_KEY_FALLBACKS": []}),

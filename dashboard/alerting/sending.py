@@ -10,7 +10,6 @@ webhook does not go to a link-local address, where clouds keep the credentials o
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 import socket
@@ -26,6 +25,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from dashboard.models.alert import LONGEST_ERROR
 from scanner.check import Status
+from scanner.pasted_kubeconfig import is_nobodys
 from scanner.words import shown, without_secrets
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def allowed() -> frozenset[str]:
 def unusable_schemas() -> list[str]:
     """Those of `settings.ALERT_SCHEMAS` that no alert can be sent by: no service of Apprise's, or never allowed."""
     chosen = {schema.lower() for schema in settings.ALERT_SCHEMAS}
+    if not chosen:
+        return []
     known = set(load().manager_plugins.NotificationManager().schemas()) - NEVER
     return sorted(chosen - known)
 
@@ -218,11 +220,5 @@ def _refuse_metadata(schema: str, service: NotifyBase) -> None:
             found = [str(info[4][0]) for info in socket.getaddrinfo(host.strip("[]"), service.port or 443)]
         except (OSError, UnicodeError):
             raise NotSent(f"The host of the {service.service_name} address has no address in DNS.") from None
-    for one in found:
-        try:
-            address = ipaddress.ip_address(one.partition("%")[0])
-        except ValueError:
-            continue
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        if (mapped or address).is_link_local:
-            raise BadAddress("The address leads to a link-local address, where clouds keep credentials of machines.")
+    if any(is_nobodys(one) for one in found):
+        raise BadAddress("The address leads to a link-local address or the like, where clouds keep credentials.")
