@@ -306,14 +306,6 @@ class FindingsPage(ListPage[FindingFilters]):
         return self.url(q="", status="", code="", credential="", reason="", acknowledged="")
 
     @property
-    def grouped_url(self) -> str:
-        return self.url(group="")
-
-    @property
-    def flat_url(self) -> str:
-        return self.url(group="no")
-
-    @property
     def open_url(self) -> str:
         return self.url(tab="")
 

@@ -71,11 +71,6 @@ class Taken:
     text: str = field(repr=False)
 
 
-def contexts_of(text: str) -> tuple[str, ...]:
-    """The names of its contexts, in its order. Raises BadKubeconfig."""
-    return tuple(str(entry["name"]) for entry in _document(text)["contexts"])
-
-
 def take(text: str, context: str = "") -> Taken:
     """What is kept of the kubeconfig `text`: its context of that name, or the only one.
 

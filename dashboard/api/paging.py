@@ -24,7 +24,6 @@ from scanner.models import in_order
 M = TypeVar("M", bound=models.Model)
 T = TypeVar("T")
 
-LONGEST_CURSOR: Final = 1200
 LARGEST_KEY: Final = 2**63 - 1
 
 

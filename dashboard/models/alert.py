@@ -14,7 +14,6 @@ from django.utils import timezone
 from dashboard.alerting.damping import Told, Wishes
 from dashboard.alerting.quiet_hours import QuietHours
 from dashboard.encryption import EncryptedField
-from scanner.check import Status
 from scanner.label_selector import parse_label_selector
 from scanner.models import Cluster, Namespace
 
@@ -256,11 +255,6 @@ class AlertMessage(models.Model):
         for name, value in fields.items():
             setattr(self, name, value)
         AlertMessage.objects.filter(pk=self.pk).update(**fields)  # whose route may be deleted by now
-
-    @property
-    def status_shown(self) -> str:
-        """The status whose icon and colour go with it."""
-        return self.severity or str(Status.UNKNOWN)
 
 
 class AlertItem(models.Model):
