@@ -224,8 +224,8 @@ def keys_are_apart(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 @register(deploy=True)
 def address_and_tls_agree(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """dashboard.W011: CREDBOARD_URL or CREDBOARD_TRUSTED_ORIGINS and CREDBOARD_HTTPS disagree: cookies that are only sent
-    over https never come back over http, and without it they are sent over both."""
+    """dashboard.W011: CREDBOARD_URL or CREDBOARD_TRUSTED_ORIGINS and CREDBOARD_HTTPS disagree: cookies that are only
+    sent over https never come back over http, and without it they are sent over both."""
     url = settings.PUBLIC_URL if settings.PUBLIC_URL_IS_SET else ""
     https = [one for one in (url, *settings.CSRF_TRUSTED_ORIGINS) if one.startswith("https://")]
     if https and not settings.HTTPS:
