@@ -28,6 +28,8 @@ EMBED: Final = "Embed it: kubectl config view --raw --flatten --minify prints su
 _INSTEAD: Final = (
     "Use the token of a ServiceAccount: kubectl create token credboard --namespace credboard --duration 8760h"
 )
+#: Where clouds keep the credentials of machines, besides link-local addresses: AWS and Google by IPv6, Alibaba.
+_METADATA: Final = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200"})
 _LISTS: Final = ("clusters", "contexts", "users")
 _FILES: Final = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 _KEPT_OF_CLUSTER: Final = ("server", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name")
@@ -174,7 +176,7 @@ def _check_address(server: Any) -> None:
         raise BadKubeconfig("Its cluster has no server with an address such as https://api.example.com:6443.")
     if parts.username or parts.password:
         raise BadKubeconfig("The address of its server holds a user or password. Give a token instead.")
-    if _is_nobodys(host):
+    if is_nobodys(host):
         raise BadKubeconfig(f"The address of its server, {_shown(host, 80)}, is not one that an API server can have.")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_here(host)):
         raise BadKubeconfig("Its server is not asked over https, so anyone on the way could read the token.")
@@ -187,14 +189,16 @@ def _is_here(host: str) -> bool:
         return host == "localhost"
 
 
-def _is_nobodys(host: str) -> bool:
-    """True for addresses that answer for the machine itself, such as a cloud's metadata service."""
+def is_nobodys(host: str) -> bool:
+    """True for addresses that answer for the machine itself, such as a cloud's metadata service; False for names."""
     try:
-        address = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
+    if str(address) in _METADATA:
+        return True
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return _is_nobodys(str(address.ipv4_mapped))
+        return is_nobodys(str(address.ipv4_mapped))
     return address.is_link_local or address.is_multicast or address.is_unspecified
 
 

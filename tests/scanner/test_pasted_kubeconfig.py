@@ -114,6 +114,7 @@ def test_what_is_kept_can_be_connected_with() -> None:
         (kubeconfig(cluster={"server": "http://api.example.com"}), "not asked over https"),
         (kubeconfig(cluster={"server": "http://10.0.0.1:8080"}), "not asked over https"),
         (kubeconfig(cluster={"server": "https://169.254.169.254"}), "not one that an API server can have"),
+        (kubeconfig(cluster={"server": "https://[fd00:ec2::254]"}), "not one that an API server can have"),
         (kubeconfig(cluster={"server": "https://[::ffff:169.254.169.254]"}), "not one that an API server can have"),
         (kubeconfig(cluster={"server": "https://0.0.0.0"}), "not one that an API server can have"),
         (kubeconfig(cluster={"server": "file:///etc/passwd"}), "no server with an address"),

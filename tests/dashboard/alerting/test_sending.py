@@ -186,7 +186,9 @@ def test_an_address_that_names_a_file_of_the_server_is_refused(parameter: str) -
     assert "T1JJ3T3L2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "100.100.100.200"]
+)
 def test_a_webhook_does_not_go_where_clouds_keep_the_credentials_of_machines(host: str) -> None:
     with pytest.raises(BadAddress, match="link-local"):
         tell(f"json://{host}/latest/meta-data")
