@@ -8,15 +8,14 @@ Of the product as it is shipped, with the demo cluster's example data.
 from __future__ import annotations
 
 import os
-import struct
 import tempfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.pages import GITLAB, HARBOR, cell_url, create_url, drawer, namespace_url, open_drawer
+from tests.browser.png import compressed
 from tests.browser.product import OPERATOR, ROOT, USER_HEADER, Product
 
 DOCS = ROOT / "docs" / "images"
@@ -188,24 +187,6 @@ def _write(path: Path, png: bytes) -> None:
     if len(smaller) > LARGEST:
         raise SystemExit(f"{path.name} has {len(smaller)} bytes, more than {LARGEST}")
     path.write_bytes(smaller)
-
-
-def compressed(png: bytes) -> bytes:
-    """The same picture with its pixels compressed as well as zlib can, and without what is not needed to show it."""
-    kept, pixels, at = [], b"", 8
-    while at < len(png):
-        (length,) = struct.unpack(">I", png[at : at + 4])
-        kind, data = png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
-        at += 12 + length
-        if kind == b"IDAT":
-            pixels += data
-        elif kind in (b"IHDR", b"PLTE", b"tRNS"):
-            kept.append((kind, data))
-    best = zlib.compress(zlib.decompress(pixels), 9)
-    chunks = [*kept, (b"IDAT", min(best, pixels, key=len)), (b"IEND", b"")]
-    return png[:8] + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
 
 
 if __name__ == "__main__":
