@@ -120,6 +120,11 @@ def test_what_keeps_data_cannot_be_reached_from_outside(compose: dict[str, Any])
         assert "ports" not in compose["services"][name]
 
 
+def test_a_database_that_is_still_being_made_does_not_count_as_ready(services: dict[str, dict[str, Any]]) -> None:
+    assert "--host" in services["postgres"]["healthcheck"]["test"]
+    assert "--wait" in services["migrate"]["command"]
+
+
 def test_only_the_front_door_is_open_to_other_machines(services: dict[str, dict[str, Any]]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
 
