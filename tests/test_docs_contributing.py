@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md, put into a copy of the project, passes everything that a new check must."""
+"""The worked examples of CONTRIBUTING.md, put into a copy of the project, pass what a new check or kind must."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import pytest
 from tests.docs_blocks import ROOT, blocks
 
 PAGE = "CONTRIBUTING.md"
+QUICK = ("-q", "-p", "no:cacheprovider", "-k", "HY99 or every or page or hugging")
 
 # It starts pytest in the copy.
 pytestmark = pytest.mark.timeout(400)
 
 
 def example() -> dict[str, str]:
-    """Paths and texts of the two files."""
+    """Paths and texts of the files: two of a check, two of a credential kind."""
     text = (ROOT / PAGE).read_text(encoding="utf-8")
-    files = re.findall(r"`((?:scanner/checks|tests/checks)/[\w.]+)`:", text)
+    files = re.findall(r"`((?:scanner|tests)/(?:checks|credentials)/[\w.-]+)`:", text)
     shown = [block.text for block in blocks(PAGE) if block.language in ("python", "yaml")]
     return dict(zip(files, shown, strict=True))
 
@@ -48,23 +49,28 @@ def run(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_example_is_one_file_and_one_yaml_file() -> None:
-    assert sorted(example()) == ["scanner/checks/hy99_many_pull_secrets.py", "tests/checks/HY99.yaml"]
+def test_each_example_is_one_file_and_one_yaml_file() -> None:
+    assert sorted(example()) == [
+        "scanner/checks/hy99_many_pull_secrets.py",
+        "scanner/credentials/hugging_face.py",
+        "tests/checks/HY99.yaml",
+        "tests/credentials/hugging-face.yaml",
+    ]
 
 
-def test_what_the_tests_insist_on_holds_for_it(copy: Path) -> None:
+def test_what_the_tests_insist_on_holds_for_them(copy: Path) -> None:
     written = run(copy, "manage.py", "checkdocs")
     assert written.returncode == 0, written.stderr
 
-    done = run(copy, "-m", "pytest", "tests/checks", "-q", "-p", "no:cacheprovider", "-k", "HY99 or every or page")
+    done = run(copy, "-m", "pytest", "tests/checks", "tests/credentials", *QUICK)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "## HY99 many-pull-secrets" in (copy / "docs" / "checks.md").read_text(encoding="utf-8")
 
 
-def test_it_is_in_the_style_of_the_project(copy: Path) -> None:
-    path = "scanner/checks/hy99_many_pull_secrets.py"
+def test_they_are_in_the_style_of_the_project(copy: Path) -> None:
+    paths = [path for path in example() if path.endswith(".py")]
 
     for command in (("check", "--no-cache"), ("format", "--check", "--no-cache")):
-        done = run(copy, "-m", "ruff", *command, path)
+        done = run(copy, "-m", "ruff", *command, *paths)
         assert done.returncode == 0, done.stdout + done.stderr
