@@ -30,6 +30,7 @@ FROM scratch AS sbom
 COPY --from=sbom-writer /sbom.cdx.json /
 
 FROM ${PYTHON_IMAGE}
+# A new volume takes owner and mode of the folder: /keys lets PostgreSQL, which is another user, through to its password.
 # tini passes signals on and reaps what tasks leave behind. pip goes: nothing is installed in a container that runs.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -38,7 +39,8 @@ RUN apt-get update \
     && python -m pip uninstall --yes --quiet --root-user-action ignore setuptools wheel pip \
     && groupadd --gid 10001 credboard \
     && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin credboard \
-    && install --directory --owner 10001 --group 10001 --mode 0750 /data /keys /demo
+    && install --directory --owner 10001 --group 10001 --mode 0750 /data /demo \
+    && install --directory --owner 10001 --group 10001 --mode 0711 /keys
 COPY --from=build /opt/credboard /opt/credboard
 COPY --from=sbom-writer /sbom.cdx.json /usr/share/credboard/sbom.cdx.json
 

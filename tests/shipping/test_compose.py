@@ -74,8 +74,6 @@ def test_every_service_is_limited_and_checked(services: dict[str, dict[str, Any]
 
 def test_only_processes_that_have_to_run_with_rights(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
-        if name == "postgres":  # its start-up becomes another user, and its files are its own
-            continue
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
@@ -118,6 +116,13 @@ def test_what_keeps_data_cannot_be_reached_from_outside(compose: dict[str, Any])
     for name in ("postgres", "redis", "demo"):
         assert compose["services"][name]["networks"] == ["inside"]
         assert "ports" not in compose["services"][name]
+
+
+def test_the_database_reaches_its_password_and_no_other_key(services: dict[str, dict[str, Any]]) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+    assert services["postgres"]["user"] == "70:70"  # not root, nor the owner of the keys
+    assert re.search(r"--owner 10001 --group 10001 --mode 0711 /keys$", dockerfile, re.MULTILINE)
 
 
 def test_a_database_that_is_still_being_made_does_not_count_as_ready(services: dict[str, dict[str, Any]]) -> None:
