@@ -38,7 +38,7 @@ def _cluster() -> Cluster:
 
 def test_what_is_due_is_sent_once(cluster: Cluster, sent: Sent) -> None:
     soon = timezone.now() + timedelta(hours=1)
-    Cluster.objects.create(name="later", next_scan_at=soon)
+    Cluster.objects.create(name="later", next_scan_at=soon, scan_interval=3_600)
     due = Namespace.objects.create(cluster=cluster, name="due", next_scan_at=timezone.now())
     Namespace.objects.create(cluster=cluster, name="not-due")
     Namespace.objects.create(cluster=cluster, name="later", next_scan_at=soon)
