@@ -28,7 +28,9 @@ from scanner.verdict import Verdict
 
 __all__ = ["BATCH", "NAME_LIMIT", "close_namespace", "mark_gone", "record"]
 
-BATCH: Final = 200
+#: Namespaces of one transaction. While one is written no page is taken from the lists, and the API server idles as soon
+#: as the next ones are there: so it must not take longer than a page. Few also hold less in memory.
+BATCH: Final = 50
 
 #: Raise it when rows are filled in another way: then every namespace is written anew once, whatever its digest.
 _LAYOUT: Final = 2

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import ctypes
 import gc
 
 import pytest
 
-from scanner.collecting import THRESHOLDS, fewer_collections
+from scanner.collecting import OWN_PAGES, THRESHOLDS, fewer_collections
 
 
 def test_what_was_set_before_comes_back_even_after_an_error() -> None:
@@ -20,3 +21,23 @@ def _fail_inside() -> None:
     with fewer_collections():
         assert gc.get_threshold() == THRESHOLDS
         raise RuntimeError
+
+
+class _Mallinfo(ctypes.Structure):
+    """glibc's `struct mallinfo2`, as far as `hblkhd`: bytes of the blocks that have pages of their own."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", *"abcde"))
+
+
+def test_a_large_block_has_pages_of_its_own_also_after_larger_ones_were_freed() -> None:
+    told = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if told is None:
+        pytest.skip("asks glibc")
+    told.restype = _Mallinfo
+    with fewer_collections():
+        larger = bytearray(64 * OWN_PAGES)
+        del larger
+        before = told().hblkhd
+        large = bytearray(4 * OWN_PAGES)
+
+        assert told().hblkhd - before >= len(large)
