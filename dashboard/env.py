@@ -99,6 +99,16 @@ def text(name: str, default: str = "", *, about: str = "", shown: str | None = N
     return _read(name) or default
 
 
+def left_by_up(path: Path) -> str:
+    """What `manage.py up` left in this file of its data folder for other commands beside it; "" without one."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"{path} cannot be read: {type(error).__name__}; {_READABLE_LEFT}") from None
+
+
 def secret(name: str, default: str = "", *, about: str = "", shown: str = "") -> str:
     """Like `text`, of a value that nothing may show."""
     _tell(name, "secret", shown, about=about, is_secret=True)
@@ -250,9 +260,9 @@ def folder(name: str, default: str, *, about: str, shown: str | None = None) -> 
     return Path(_read(name) or default).expanduser().absolute()
 
 
-def hosts(name: str, default: tuple[str, ...], *, about: str) -> tuple[str, ...]:
+def hosts(name: str, *, about: str) -> tuple[str, ...]:
     """Names that a request may have in its Host header, without the port (Django's ALLOWED_HOSTS)."""
-    found = words(name, default, about=about)
+    found = words(name, about=about)
     for word in found:
         if word != "*" and not re.fullmatch(rf"\.?{_HOST}|{_ADDRESS}", word):
             raise ImproperlyConfigured(
@@ -300,6 +310,7 @@ def host(name: str, *, about: str) -> str:
 #: A host name or IPv4 address, in any case; with "_", which names in container networks have. An IPv6 address.
 _HOST: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
 _ADDRESS: Final = r"\[[0-9A-Fa-f:.]+\]"
+_READABLE_LEFT: Final = "run this as the user of manage.py up, or set CREDBOARD_DATA_DIR to another folder"
 _READABLE: Final = "name a text file that Credboard's user may read, or unset it"
 
 

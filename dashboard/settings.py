@@ -1,6 +1,6 @@
 """Every setting that an environment variable decides, and what follows from it; settings_fixed.py has the others. With
 no variable set Credboard runs on this machine alone: SQLite in `data/`, a broker on the default Redis port, and a key
-that lasts as long as the process.
+that lasts as long as the process; beside `manage.py up` the broker and the key of that one.
 
 `about` says what a setting is for and why it is as it is: docs/settings.md is made of it (`manage.py settingsdocs`).
 """
@@ -27,11 +27,13 @@ DATA_DIR = env.folder(
 DEBUG = env.boolean(
     "CREDBOARD_DEBUG", False, about="Pages of errors with their traceback. For development only: they show settings."
 )
+SECRET_KEY_FILE, BROKER_FILE = DATA_DIR / "secret-key", DATA_DIR / "broker-url"
 SECRET_KEY = env.secret(
     "CREDBOARD_SECRET_KEY",
+    env.left_by_up(SECRET_KEY_FILE),
     shown="one for each process",
     about="Signs sessions and links. 50 random characters, the same for all processes; without it everyone is signed "
-    "out whenever one starts. `manage.py up` keeps one in the data folder.",
+    "out whenever one starts. `manage.py up` keeps one in the data folder, where other commands find it.",
 )
 SECRET_KEY_IS_EPHEMERAL = not SECRET_KEY
 if SECRET_KEY_IS_EPHEMERAL:
@@ -83,13 +85,14 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 env.section("How people reach it")
-ALLOWED_HOSTS = list(
-    env.hosts(
+ALLOWED_HOSTS = [
+    *env.hosts(
         "CREDBOARD_ALLOWED_HOSTS",
-        ("127.0.0.1", "localhost", "[::1]"),
-        about="Host names under which it answers. Others get an error, or links in its answers could be forged.",
-    )
-)
+        about="Host names under which it answers, besides 127.0.0.1, localhost and [::1], for which health checks ask. "
+        "Others get an error, or links in its answers could be forged.",
+    ),
+    *("127.0.0.1", "localhost", "[::1]"),
+]
 CSRF_TRUSTED_ORIGINS = list(
     env.origins(
         "CREDBOARD_TRUSTED_ORIGINS",
@@ -173,11 +176,13 @@ SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
 env.section("Scans")
 REDIS_URL = env.url(
     "REDIS_URL",
-    "redis://127.0.0.1:6379/0",
+    env.left_by_up(BROKER_FILE) or "redis://127.0.0.1:6379/0",
     schemes=("redis", "rediss"),
+    shown="redis://127.0.0.1:6379/0",
     about="The broker, Redis or Valkey. It only carries ids: what is due stands in the database, so a broker that is "
-    "down delays work and loses none. `manage.py up` starts one where this is not set. With rediss:// its "
-    "certificate is verified; ?ssl_ca_certs=/path/of/ca.pem names an authority of your own.",
+    "down delays work and loses none. `manage.py up` starts one where this is not set, which commands beside it "
+    "find by the data folder. With rediss:// its certificate is verified; ?ssl_ca_certs=/path/of/ca.pem names an "
+    "authority of your own.",
 )
 SCAN_INTERVAL = env.integer(
     "CREDBOARD_SCAN_INTERVAL",

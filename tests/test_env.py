@@ -35,7 +35,7 @@ def read_integer() -> int:
 
 
 def read_hosts() -> tuple[str, ...]:
-    return env.hosts(NAME, ("localhost",), about="")
+    return env.hosts(NAME, about="")
 
 
 def read_origins() -> tuple[str, ...]:

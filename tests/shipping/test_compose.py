@@ -125,14 +125,6 @@ def test_the_database_reaches_its_password_and_no_other_key(services: dict[str, 
     assert re.search(r"--owner 10001 --group 10001 --mode 0711 /keys$", dockerfile, re.MULTILINE)
 
 
-def test_the_health_check_is_let_in_whatever_hosts_are_allowed() -> None:
-    given = re.sub(r"\$\{[A-Z_]+:-[^}]*\}", "credboard.example.com", FILE.read_text(encoding="utf-8"))
-
-    hosts = yaml.safe_load(given)["services"]["web"]["environment"]["CREDBOARD_ALLOWED_HOSTS"]
-
-    assert hosts == "127.0.0.1,localhost,credboard.example.com"
-
-
 def test_a_database_that_is_still_being_made_does_not_count_as_ready(services: dict[str, dict[str, Any]]) -> None:
     assert "--host" in services["postgres"]["healthcheck"]["test"]
     assert "--wait" in services["migrate"]["command"]

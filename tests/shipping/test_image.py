@@ -109,6 +109,7 @@ def test_every_role_starts_from_the_image_and_leaves_it_as_it_is(container: Cont
         migrated = container.run("start", "migrate")
         container.run("cluster", "demo", "--kubeconfig", str(kubeconfig), "--demo")
         port = free_port()
+        container.environment["CREDBOARD_ALLOWED_HOSTS"] = "credboard.example.com"  # the health check is let in as well
         container.start("start", "web", "--bind", f"127.0.0.1:{port}", "--threads", "2")
         container.start("start", "worker", "--concurrency", "1")
         container.start("start", "beat")
