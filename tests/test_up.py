@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.cookiejar
+import json
 import os
 import re
 import signal
@@ -129,6 +130,23 @@ def alive(pids: set[int]) -> set[int]:
     return {pid for pid in pids if state(pid) != "Z"}
 
 
+def doctor_beside(up: Up) -> dict[str, list[str]]:
+    """What `manage.py doctor` thinks of each part in a second terminal, where only the data folder is known."""
+    kept = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor", "--format", "json"],
+        cwd=ROOT,
+        env={**kept, "CREDBOARD_DATA_DIR": str(up.data)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    parts: dict[str, list[str]] = {}
+    for one in json.loads(done.stdout)["advice"]:
+        parts.setdefault(one["about"], []).append(one["level"])
+    return parts
+
+
 class Browser:
     """Someone who signs in with a form and keeps cookies."""
 
@@ -185,10 +203,14 @@ def test_from_nothing_to_a_matrix_and_back_to_nothing(start: Start, capsys: pyte
     with capsys.disabled():
         print(f"\n  manage.py up: page after {listening:.1f} s, with data {waited:.1f} s later", end=" ")  # noqa: T201
     assert "Sign out" in page or "admin" in page
+    seen = doctor_beside(up)
+    assert seen["workers"] == ["ok"], "its broker and its worker were found by the data folder"
+    assert {*seen["broker"], *seen["settings"]} == {"ok"}, "and so was the key, or the settings would be warned of"
 
     took = up.stop()
     assert up.process.returncode == 0, up.said
     assert up.said.rstrip().endswith("Stopped.")
+    assert not (up.data / "broker-url").exists()
     assert alive(up.family) == set(), f"{took:.1f} s after Ctrl-C"
     assert took < 20
     for noise in ("Traceback", "Warning:", "DeprecationWarning", "KeyboardInterrupt"):

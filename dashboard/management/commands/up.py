@@ -10,7 +10,6 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import StringIO
-from pathlib import Path
 from textwrap import indent
 from typing import Any, Final
 
@@ -62,10 +61,10 @@ class Command(BaseCommand):
             "CREDBOARD_DATA_DIR": str(data),
             "CREDBOARD_ALLOWED_HOSTS": ",".join([*settings.ALLOWED_HOSTS, host]),
             "CREDBOARD_RUN_DIR": str(data),
-            "REDIS_URL": env.text("REDIS_URL") or stack.enter_context(_valkey()),
+            "REDIS_URL": env.text("REDIS_URL") or _told_to_others(stack, stack.enter_context(_valkey())),
         }
         if not env.text("CREDBOARD_SECRET_KEY"):
-            environment["CREDBOARD_SECRET_KEY_FILE"] = str(_secret_key_file(data))
+            _keep_a_secret_key()
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         cluster = self._cluster(stack, demo=demo, context=context)
@@ -160,13 +159,25 @@ def _require_free(host: str, port: int) -> None:
             ) from error
 
 
-def _secret_key_file(data: Path) -> Path:
-    """A key that outlives restarts, readable by its owner only."""
-    path = data / "secret-key"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50), encoding="utf-8")
-    return path
+def _keep_a_secret_key() -> None:
+    """One that outlives restarts, where settings of every process find it; readable by its owner only."""
+    path = settings.SECRET_KEY_FILE
+    if path.exists():
+        return
+    # By another name first: a key that was cut short would be an empty one.
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(50), encoding="utf-8")
+    draft.rename(path)
+
+
+def _told_to_others(stack: ExitStack, url: str) -> str:
+    """`url` of the broker, in a file for commands in another terminal as long as we run."""
+    path = settings.BROKER_FILE
+    path.write_text(url, encoding="utf-8")
+    stack.callback(path.unlink, missing_ok=True)
+    return url
 
 
 def _free_port() -> int:
