@@ -121,6 +121,7 @@ class CreateForm(forms.Form):
         if kind.build is None:
             raise ValueError(f"Nothing can be created of the kind {kind.slug}")
         self._build = kind.build
+        self.is_secret_forgotten = False
         self.kind = kind
         self.known = known
         # What a ServiceAccount list of the last scan does not know yet is still checked by the API server.
@@ -164,10 +165,17 @@ class CreateForm(forms.Form):
         if is_paste and not values[where].strip():
             self.add_error(where, "Paste the content of the file, or choose user name and password.")
             return None
+        if not is_paste and values[where] != values[where].strip():
+            # Copied along with a token, mostly, and told by nobody before the registry says 401.
+            self.add_error(where, "It begins or ends with a blank. If that is right, paste it as a config.json.")
+            return None
         try:
             return self._build({**values, "registry": self.known.registry})
         except Unparsable as error:
-            self.add_error(_blamed(str(error), values, where), str(error))
+            blamed = _blamed(str(error), values, where)
+            self.add_error(blamed, str(error))
+            if blamed != where and not values[where]:
+                self.add_error(where, "Fill in this too.")
             return None
 
     def refuse(self, refusal: Refusal) -> None:
@@ -177,13 +185,13 @@ class CreateForm(forms.Form):
 
     def forget_secrets(self) -> None:
         """Drop what was typed into secret inputs; the page that comes back says so."""
-        for name in self.secret_inputs:
-            self.cleaned_data.pop(name, None)
-            self[name].help_text = NOT_SHOWN_BACK
         data: Any = self.data
         self.data = data = data.copy()
         for name in self.secret_inputs:
-            data.pop(name, None)
+            self.cleaned_data.pop(name, None)
+            if "".join(data.pop(name, ())):
+                self.is_secret_forgotten = True
+                self[name].help_text = NOT_SHOWN_BACK
 
 
 def _blamed(words: str, values: dict[str, str], otherwise: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
@@ -47,6 +48,8 @@ FIELDS: Final = (
         multiline=True,
     ),
 )
+#: The base64 of a JSON object: it begins with `{"`, or with `{` and white space.
+_BASE64_OF_JSON: Final = re.compile(rb"e[yw3][A-Za-z0-9+/]+=*")
 #: What `encoding/json` of Go escapes inside strings and Python does not.
 _GO_ESCAPES: Final = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
@@ -101,6 +104,10 @@ def _entries(document: bytes) -> tuple[Entry, ...]:
 
 
 def _usable_entries(document: bytes) -> tuple[Entry, ...]:
+    if DATA_KEYS[DOCKER_CONFIG_JSON].encode() in document:
+        raise Unparsable("This is a whole Secret. Paste only the value of its .dockerconfigjson, decoded (base64 -d).")
+    if _BASE64_OF_JSON.fullmatch(b"".join(document.split())):
+        raise Unparsable("This is a config.json in base64, as a Secret holds it. Paste it decoded (base64 -d).")
     entries = _entries(document)
     if any(entry.key and entry.logs_in for entry in entries):
         return entries

@@ -33,14 +33,22 @@ class TestWhatGoesWrong:
         text = self.refused(operator, name="", username="", password="")
 
         assert "This field is required" in text
-        assert "Secret values are not shown back" in text
+        assert "not shown back" not in text.lower()
         assert secret(api) is None
+
+    def test_all_that_a_login_lacks_is_said_at_once(self, operator: Client, namespace: Namespace) -> None:
+        text = self.refused(operator, username="", password="")
+
+        assert "Fill in the user name" in text
+        assert "Fill in this too." in text
 
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
             ({"username": ""}, "Fill in the user name"),
             ({"password": ""}, "Fill in the password"),
+            ({"password": f"{PASSWORD} "}, "begins or ends with a blank"),
+            ({"password": f"\t{PASSWORD}"}, "begins or ends with a blank"),
             ({"server": "quay.io"}, "no entry that the kubelet would use for gitlab.example.com:4567"),
             ({"name": "Reg_Cred"}, "lower-case letters"),
             ({"how": "paste", "config_json": ""}, "Paste the content of the file"),
@@ -62,6 +70,7 @@ class TestWhatGoesWrong:
         assert 'value="gitlab+deploy-token"' in text
         assert text.count("checked") == 3
         assert "Not shown back. Type or paste it again." in text
+        assert "Secret values are not shown back" in text
 
     def test_a_name_that_is_taken_is_said_with_a_way_to_see_it(
         self, operator: Client, namespace: Namespace, api: Api
