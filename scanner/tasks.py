@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from scanner import scan
 from scanner.models import Cluster, Namespace
+from scanner.scan.removing import unless_removed
 
 
 @shared_task(ignore_result=True)
@@ -37,13 +38,15 @@ def _send(task: Task[Any, Any], row: Cluster | Namespace) -> None:
 def scan_cluster(cluster_id: int) -> None:
     cluster = Cluster.objects.filter(pk=cluster_id).first()
     if cluster is not None:
-        done = scan.scan_cluster(cluster)
-        if done is not None and done.mode == "namespaces":
-            dispatch_scans.delay()
+        with unless_removed(cluster):
+            done = scan.scan_cluster(cluster)
+            if done is not None and done.mode == "namespaces":
+                dispatch_scans.delay()
 
 
 @shared_task(ignore_result=True, soft_time_limit=110, time_limit=120)
 def scan_namespace(namespace_id: int) -> None:
     namespace = Namespace.objects.select_related("cluster").filter(pk=namespace_id).first()
     if namespace is not None:
-        scan.scan_namespace(namespace)
+        with unless_removed(namespace.cluster):
+            scan.scan_namespace(namespace)

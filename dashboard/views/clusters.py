@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -19,6 +19,7 @@ from dashboard.identity import operator_required
 from scanner.models import AuditEntry, Cluster
 from scanner.scan import request_cluster_scan
 from scanner.scan.choosing import try_cluster
+from scanner.scan.removing import remove_cluster
 
 
 @never_cache
@@ -72,9 +73,7 @@ def cluster_remove(request: HttpRequest, pk: int) -> HttpResponse:
     cluster = get_object_or_404(Cluster, pk=pk)
     form = RemoveClusterForm(request.POST if request.method == "POST" else None, cluster=cluster)
     if form.is_valid():
-        with transaction.atomic():
-            note(cluster, "remove-cluster", request.user)
-            cluster.delete()
+        remove_cluster(cluster, also=partial(note, cluster, "remove-cluster", request.user))
         messages.success(request, f"{cluster.name} is removed: it is no longer scanned.")
         return redirect("clusters")
     context = {"form": form, "row": rows(now=timezone.now(), pk=pk)[0]}
