@@ -35,13 +35,26 @@ class _RestoresWhatItCan(redis.QoS):
 
     Celery closes a lost connection in two steps, and kombu puts messages that are not acknowledged yet back into their
     queues in the second, when the first has taken the connection away: an AttributeError, which ends the worker. They
-    need not be put back. Redis redelivers them after `visibility_timeout`, and what is due is in the database.
+    need not be put back. Redis redelivers them after `visibility_timeout`, and what is due is in the database. A task
+    that ends after all that is acknowledged, or rejected, over a channel that leads nowhere: the same error.
     """
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
-        transport = self.channel.connection
-        if transport is not None and transport.client is not None:
+        if self._leads_somewhere:
             super().restore_unacked_once(stderr=stderr)
+
+    def ack(self, delivery_tag: str) -> None:
+        if self._leads_somewhere:
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if self._leads_somewhere:
+            super().reject(delivery_tag, requeue=requeue)
+
+    @property
+    def _leads_somewhere(self) -> bool:
+        transport = self.channel.connection
+        return transport is not None and transport.client is not None
 
 
 redis.Channel.QoS = _RestoresWhatItCan

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from kombu import Connection, Message
+from redis import Redis
 
 import dashboard.celery  # noqa: F401 (changes kombu)
 from tests.rig.valkey import ValkeyServer
@@ -34,6 +36,20 @@ def test_a_channel_whose_connection_is_lost_closes_with_a_message_not_acknowledg
     channel.close()
 
     assert channel.closed
+
+
+@pytest.mark.parametrize("settle", ["ack", "reject", "requeue"])
+def test_a_task_that_ends_after_its_connection_was_lost_does_not_end_the_worker(
+    connection: Connection, valkey: ValkeyServer, settle: str
+) -> None:
+    message: Any = _take_one(connection)
+    connection.transport.client = None
+    message.channel.close()
+
+    getattr(message, settle)()
+
+    with Redis.from_url(valkey.url) as redis:
+        assert redis.hexists("unacked", message.delivery_tag), "it is delivered once more"
 
 
 def test_a_channel_that_is_closed_in_order_puts_the_message_back(connection: Connection, valkey: ValkeyServer) -> None:

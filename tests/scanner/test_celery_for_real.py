@@ -199,7 +199,7 @@ def test_a_scan_longer_than_its_interval_never_runs_twice_at_once(
 def test_without_redis_a_request_returns_at_once_and_the_scan_follows(
     cluster: Cluster, demo: DemoCluster, installation: Installation, valkey: ValkeyServer, sender: None
 ) -> None:
-    Cluster.objects.update(next_scan_at=timezone.now() + timedelta(hours=1))
+    Cluster.objects.update(next_scan_at=timezone.now() + timedelta(hours=1), scan_interval=3_600)
     row = Namespace.objects.create(cluster=cluster, name="team-vision")
     installation.beat()
     installation.worker()
