@@ -11,8 +11,9 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, connections
 from django.utils import timezone
 
-from scanner import tasks
+from scanner import scan, tasks
 from scanner.models import AuditEntry, Cluster, Namespace, Scan
+from scanner.recording import record
 from scanner.scan import removing
 from scanner.scan.removing import remove_cluster
 from tests import factories
@@ -27,8 +28,6 @@ def note() -> None:
 def test_a_scan_whose_cluster_goes_meanwhile_ends_without_noise(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
 ) -> None:
-    from scanner import scan
-
     then = getattr(scan, step)
 
     def someone_removes_it(*arguments: Any, **named: Any) -> Any:
@@ -46,16 +45,13 @@ def test_a_scan_whose_cluster_goes_meanwhile_ends_without_noise(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_scan_of_one_namespace_likewise(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scanner import scan
-
     row = Namespace.objects.create(cluster=cluster, name="team-a")
-    then = scan.record
 
     def someone_removes_it(*arguments: Any, **named: Any) -> Any:
         remove_cluster(Cluster.objects.get(), also=note)
-        return then(*arguments, **named)
+        return record(*arguments, **named)
 
-    monkeypatch.setattr(scan, "record", someone_removes_it)
+    monkeypatch.setattr("scanner.scan.record", someone_removes_it)
     tasks.scan_namespace.run(row.pk)
 
     assert not any(model.objects.exists() for model in (Cluster, Namespace, Scan))
