@@ -8,9 +8,17 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db import DatabaseError
 
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         # It says which setting to mend, and how: where we noticed helps nobody who starts this.
         sys.exit(f"A setting is wrong. {error}")
+    except DatabaseError:
+        from dashboard.unmigrated import advice
+
+        # Whoever runs a command first met a table that is not there; any other trouble keeps its traceback.
+        if not (words := advice()):
+            raise
+        sys.exit(words)
