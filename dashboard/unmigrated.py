@@ -7,7 +7,10 @@ from typing import Final
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-NOT_PREPARED: Final = "The database has no tables of Credboard yet. `make run` makes them when it starts, and so does `manage.py migrate`."
+NOT_PREPARED: Final = (
+    "The database has no tables of Credboard yet: start Credboard once with `make run`, or run `manage.py migrate`, "
+    "then run this again."
+)
 NOT_UP_TO_DATE: Final = (
     "The database is of an older version of Credboard. Bring it up to date with `manage.py migrate`; "
     "`make run` does so when it starts."
