@@ -15,7 +15,7 @@ from scanner.label_selector import InvalidSelector, parse_label_selector
 from scanner.models import Cluster
 from scanner.pasted_kubeconfig import Access
 from scanner.scan import connect
-from scanner.scan.selecting import invalid_selector, is_selected
+from scanner.scan.selecting import invalid_selector, is_selected, spelled_out
 
 #: Seconds from the start of one scan to the next.
 SHORTEST, LONGEST = 5, 86_400
@@ -23,6 +23,8 @@ SHORTEST, LONGEST = 5, 86_400
 ASK_TIMEOUT: Final = 5
 #: Globs of one kind; more are a mistake, and each Namespace is compared with all of them.
 MOST_GLOBS: Final = 200
+#: So many Namespaces that `include` spells out are asked about one by one.
+_MOST_NAMED: Final = 10
 _READER: Final = "Apply docs/rbac/cluster-reader.yaml, and bind it to the identity of the kubeconfig."
 
 
@@ -114,6 +116,9 @@ def _ask(cluster: Cluster, connection: api.Cluster, access: Access | None) -> Tr
     version = connection.about().version
     rights = connection.rights()
     missing = tuple(name for name, allowed in rights.items() if not allowed)
+    if _reads_what_is_named(cluster, connection, missing):
+        # Rights to the whole cluster are not wanted then.
+        missing = ()
     names = labelled = None
     if rights.get("namespaces"):
         names = connection.namespace_names()
@@ -126,10 +131,20 @@ def _ask(cluster: Cluster, connection: api.Cluster, access: Access | None) -> Tr
         namespaces=None if names is None else len(names),
         matching=None if labelled is None else sum(is_selected(n, cluster.include, cluster.exclude) for n in labelled),
         missing=missing,
-        grants=tuple(_grants(connection, rights)),
+        grants=tuple(_grants(connection, rights)) if missing else (),
         is_partial=not api.REQUIRED.isdisjoint(missing),
         access=access,
     )
+
+
+def _reads_what_is_named(cluster: Cluster, connection: api.Cluster, missing: tuple[str, ...]) -> bool:
+    """True when `cluster` is narrowed to a few Namespaces by name, and all that a scan needs of each may be read."""
+    named = spelled_out(cluster.include)
+    if api.REQUIRED.isdisjoint(missing) or len(named) != len(cluster.include) or not 0 < len(named) <= _MOST_NAMED:
+        return False
+    if cluster.label_selector and "namespaces" in missing:
+        return False  # labels are read with a right that was not asked about
+    return all(all(connection.rights(name).values()) for name in named)
 
 
 def _grants(connection: api.Cluster, rights: Mapping[str, bool]) -> Iterator[str]:

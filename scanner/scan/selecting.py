@@ -17,13 +17,18 @@ def names_of(cluster: Cluster, connection: api.Cluster, refusal: api.ClusterWide
         return sorted(connection.namespace_names(label_selector=cluster.label_selector))
     except api.Forbidden as error:
         # Without the right to list Namespaces, those that `include` spells out can still be read.
-        plain = sorted(name for name in cluster.include if not set(name) & set("*?["))
+        plain = sorted(spelled_out(cluster.include))
         if plain:
             return _labelled(cluster, connection, plain, error) if cluster.label_selector else plain
         why = f"{refusal} Nor may it list the Namespaces themselves. Grant that, or name those to scan one by one"
         example = f"manage.py cluster {cluster.name} --include NAMESPACE"
         remedy = refusal.remedy or error.remedy
         raise api.Forbidden(f"{why} ({example}).", ask=refusal.ask, grant=refusal.grant, remedy=remedy) from None
+
+
+def spelled_out(include: list[str]) -> list[str]:
+    """Those of `include` that are names and no globs."""
+    return [name for name in include if not set(name) & set("*?[")]
 
 
 def _labelled(cluster: Cluster, connection: api.Cluster, names: list[str], refusal: api.Forbidden) -> list[str]:

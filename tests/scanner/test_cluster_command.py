@@ -165,3 +165,24 @@ def test_what_was_changed_is_written_down(kubeconfig: Path) -> None:
     assert list(told) == [
         ("manage.py", action, "prod-eu") for action in ("add-cluster", "change-cluster", "remove-cluster")
     ]
+
+
+@pytest.mark.parametrize(
+    ("include", "is_told"),
+    [
+        (["team-a", "team-b"], False),
+        (["team-a", "closed"], True),  # of one that is named the Secrets may not be read
+        (["team-*"], True),
+    ],
+)
+def test_rights_to_the_whole_cluster_are_not_asked_for_where_all_that_is_named_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], include: list[str], is_told: bool
+) -> None:
+    named = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": one}} for one in ("team-a", "team-b", "closed")
+    ]
+    with DemoCluster(objects=named, closed=("closed",), kubelet=False) as demo:
+        path = str(demo.kubeconfig(tmp_path / "narrow"))
+        run("prod-eu", "--kubeconfig", path, *(word for one in include for word in ("--include", one)))
+
+    assert ("may not list secrets in the whole cluster" in capsys.readouterr().err) is is_told
