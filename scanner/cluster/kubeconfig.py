@@ -79,9 +79,22 @@ def chosen(path: str | None, context: str | None) -> Chosen | None:
     return None if document is None else _choose(document, context)
 
 
+def usual_places() -> str:
+    """The kubeconfig files that `connect` uses without a path, absolute and as $KUBECONFIG joins them; "" for none."""
+    return os.pathsep.join(str(file.absolute()) for file in _files(_usual()))
+
+
+def _usual() -> str:
+    return os.environ.get("KUBECONFIG") or "~/.kube/config"
+
+
+def _files(places: str) -> list[Path]:
+    return [file for part in places.split(os.pathsep) if part and (file := Path(part).expanduser()).exists()]
+
+
 def _merged(path: str | None, context: str | None) -> dict[str, Any] | None:
-    places = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    files = [file for part in places.split(os.pathsep) if part and (file := Path(part).expanduser()).exists()]
+    places = path or _usual()
+    files = _files(places)
     if files:
         return _merge([_read(file) for file in files])
     if path is None and not context and os.environ.get("KUBERNETES_SERVICE_HOST"):

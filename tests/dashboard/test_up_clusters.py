@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from dashboard.management.commands.up import Command
@@ -43,6 +44,19 @@ def test_a_cluster_that_was_added_with_a_kubeconfig_goes_on_being_scanned() -> N
     Cluster.objects.create(name="prod", kubeconfig="/etc/reader.kubeconfig", next_scan_at=timezone.now())
 
     assert scanned() == ["here", "prod"]
+
+
+@pytest.mark.parametrize("current", ["there", "here"])
+def test_a_cluster_that_was_added_by_its_context_alone_goes_on_being_scanned(current: str, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    document = json.loads(path.read_text("utf-8"))
+    document["contexts"] += [{"name": "there", "context": {"cluster": "here", "user": "ada"}}]
+    path.write_text(json.dumps({**document, "current-context": current}), encoding="utf-8")
+    call_command("cluster", "there", "--context", "there")
+    scanned()
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+    assert scanned() == ["here", "there"]
 
 
 def test_a_cluster_that_was_added_on_the_page_goes_on_being_scanned() -> None:

@@ -22,7 +22,7 @@ from dashboard import env, roles
 from dashboard.processes import Supervisor
 from scanner.cluster import BadConfiguration
 from scanner.cluster import Cluster as Api
-from scanner.cluster.kubeconfig import IN_CLUSTER
+from scanner.cluster.kubeconfig import IN_CLUSTER, usual_places
 from scanner.models import Cluster, ClusterAccess
 from scanner.storable import storable_text
 
@@ -117,6 +117,10 @@ class Command(BaseCommand):
         # What an earlier start chose is put aside. What people added, with a kubeconfig of its own, goes on.
         chosen_here = Q(is_demo=True) | Q(kubeconfig="") & ~Q(access__in=ClusterAccess.objects.stored())
         Cluster.objects.filter(chosen_here).exclude(name=name).update(next_scan_at=None)
+        added = Cluster.objects.filter(name=name, context=context, is_demo=False).exclude(kubeconfig="").first()
+        if added and not demo and added.kubeconfig == usual_places():
+            # People added the very one that is current, so it outlives a start with another.
+            kubeconfig = added.kubeconfig
         given = {
             "kubeconfig": kubeconfig,
             "context": context,

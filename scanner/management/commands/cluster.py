@@ -11,7 +11,9 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError
 from django.utils import timezone
 
+from scanner.cluster.kubeconfig import usual_places
 from scanner.models import AuditEntry, Cluster, ClusterAccess
+from scanner.scan.access import stored_kubeconfig
 from scanner.scan.choosing import Trial, problems_of, try_cluster
 
 
@@ -63,9 +65,12 @@ class Command(BaseCommand):
         for attribute, value in given.items():
             if value is not None:
                 setattr(cluster, attribute, value)
+        is_new = cluster.pk is None
+        if (is_new or options["context"]) and not (cluster.kubeconfig or stored_kubeconfig(cluster)):
+            # A cluster without files of its own is one that `up` chose for a time, and puts aside when it starts again.
+            cluster.kubeconfig = usual_places()
         self._refuse(cluster, problems_of(cluster))
         self._tell(cluster, try_cluster(cluster))
-        is_new = cluster.pk is None
         cluster.is_demo = cluster.is_demo or options["demo"]
         cluster.next_scan_at = timezone.now()
         if cluster.kubeconfig and not is_new:
