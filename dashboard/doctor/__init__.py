@@ -1,6 +1,7 @@
 """What is wrong with this installation, and what to do: `manage.py doctor`. One file for each part that it looks at.
 
-Each question has its own time-out, so the whole never waits for more than the sum of those of the parts that are down.
+Each question has its own time-out, so the whole never waits for more than the sum of those of the parts that are down;
+clusters are asked side by side.
 No answer holds a secret: addresses are told without user and password, and texts of others only where they are ours.
 """
 

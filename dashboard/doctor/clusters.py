@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,6 +17,8 @@ from scanner.scan import connect
 from scanner.staleness import is_stale
 
 TIMEOUT: Final = 5.0  # seconds, of each request
+#: Clusters that are asked at the same time, so that several that hang are waited for as long as one.
+_AT_ONCE: Final = 16
 #: The oldest minor version of Kubernetes that has all we ask for: `fieldSelector` on the type of Secrets,
 #: SelfSubjectAccessReview v1 and metadata-only reads are older; before 1.24 ServiceAccounts had tokens of another kind.
 OLDEST_MINOR: Final = 24
@@ -28,25 +31,40 @@ _GRANT_HERE: Final = "Apply docs/rbac/namespace-reader.yaml there, and bind it t
 def look(now: datetime) -> Iterator[Advice]:
     clusters = list(Cluster.objects.order_by("name"))
     ended, good = newest_scans(clusters)
-    for cluster in clusters:
-        about = f"cluster {cluster.name}"
-        if cluster.next_scan_at is None:
-            yield Advice.ok(about, "It is not scanned (it was set aside for another one).")
-            continue
-        yield from _ask(cluster, about)
-        yield from _scans(cluster, about, ended.get(cluster.pk), good.get(cluster.pk), now=now)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="doctor") as pool:
+        asked = {one.pk: _begin(one, pool) for one in clusters if one.next_scan_at is not None}
+        for cluster in clusters:
+            about = f"cluster {cluster.name}"
+            if cluster.pk not in asked:
+                yield Advice.ok(about, "It is not scanned (it was set aside for another one).")
+                continue
+            yield from asked[cluster.pk].result()
+            yield from _scans(cluster, about, ended.get(cluster.pk), good.get(cluster.pk), now=now)
 
 
-def _ask(cluster: Cluster, about: str) -> Iterator[Advice]:
+def _begin(cluster: Cluster, pool: Executor) -> Future[list[Advice]]:
+    """Ask `cluster` in `pool`. Its kubeconfig is read here: the database is this thread's."""
+    about = f"cluster {cluster.name}"
     try:
-        with connect(cluster, connect_timeout=TIMEOUT, read_timeout=TIMEOUT) as api:
-            info = api.about()
-            yield from _server(info, about)
-            yield from _rights(api, cluster, about)
-    except Forbidden as error:
-        yield Advice.problem(about, _sentence(error), error.remedy or _GRANT)
+        api = connect(cluster, connect_timeout=TIMEOUT, read_timeout=TIMEOUT)
     except ClusterError as error:
-        yield Advice.problem(about, _sentence(error), error.remedy or "Look at its kubeconfig: manage.py cluster NAME")
+        refusal = _refusal(error, about)
+        return pool.submit(lambda: [refusal])
+    return pool.submit(lambda: list(_ask(api, cluster, about)))
+
+
+def _ask(api: Api, cluster: Cluster, about: str) -> Iterator[Advice]:
+    try:
+        with api:
+            yield from _server(api.about(), about)
+            yield from _rights(api, cluster, about)
+    except ClusterError as error:
+        yield _refusal(error, about)
+
+
+def _refusal(error: ClusterError, about: str) -> Advice:
+    otherwise = _GRANT if isinstance(error, Forbidden) else "Look at its kubeconfig: manage.py cluster NAME"
+    return Advice.problem(about, _sentence(error), error.remedy or otherwise)
 
 
 def _sentence(error: ClusterError) -> str:

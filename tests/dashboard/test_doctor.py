@@ -8,7 +8,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -278,6 +280,21 @@ class TestClusters:
 
         assert Level.PROBLEM in levels("cluster prod-eu")
 
+    def test_several_that_hang_are_waited_for_as_long_as_one(
+        self, cluster: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        both = threading.Barrier(2)
+
+        def hangs(api: Any, row: Cluster, about: str) -> Iterator[Advice]:
+            both.wait(60)  # which would break if the first were asked to its end before the second
+            yield Advice.ok(about, "It answers.")
+
+        monkeypatch.setattr(clusters, "_ask", hangs)
+        first = cluster()
+        factories.cluster("prod-us", kubeconfig=first.kubeconfig, scanned_at=timezone.now())
+
+        assert levels("cluster prod-eu") == {Level.OK}
+
     def test_one_that_is_set_aside_is_not_asked(self) -> None:
         factories.cluster(kubeconfig="/nowhere/kubeconfig", next_scan_at=None)
 
@@ -287,6 +304,7 @@ class TestClusters:
     def test_old_scans_are_told(
         self, cluster: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch, minutes: int | None, level: Level
     ) -> None:
+        monkeypatch.setattr(clusters, "connect", lambda *_, **__: nullcontext())
         monkeypatch.setattr(clusters, "_ask", lambda *_: iter(()))
         at = None if minutes is None else timezone.now() - timedelta(minutes=minutes)
         factories.cluster(scanned_at=at)
