@@ -118,16 +118,19 @@ CELERY_TASK_PUBLISH_RETRY = False  # a page must not wait for a broker that is d
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 DISPATCH_INTERVAL = 2  # seconds; how late due work may start
+# What nobody took in time is dropped, so that nothing piles up without a worker. Not sooner than this: a task expires by
+# the worker's clock, and where that is ahead of beat's by more, none would be done.
+SOONEST_EXPIRY = 30
 CELERY_BEAT_SCHEDULE = {
     "dispatch-alerts": {
         "task": "dashboard.tasks.dispatch_alerts",
         "schedule": schedule(5),
-        "options": {"expires": 5},
+        "options": {"expires": SOONEST_EXPIRY},
     },
     "dispatch-scans": {
         "task": "scanner.tasks.dispatch_scans",
         "schedule": schedule(DISPATCH_INTERVAL),
-        "options": {"expires": DISPATCH_INTERVAL},
+        "options": {"expires": SOONEST_EXPIRY},
     },
     "prune": {
         "task": "dashboard.tasks.prune",
@@ -143,7 +146,7 @@ CELERY_BEAT_SCHEDULE = {
     "dispatch-mails": {
         "task": "dashboard.tasks.dispatch_mails",
         "schedule": schedule(10),
-        "options": {"expires": 9},
+        "options": {"expires": SOONEST_EXPIRY},
     },
     "subscribe-people": {
         "task": "dashboard.tasks.subscribe_people",
