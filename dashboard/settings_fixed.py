@@ -118,8 +118,8 @@ CELERY_TASK_PUBLISH_RETRY = False  # a page must not wait for a broker that is d
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 DISPATCH_INTERVAL = 2  # seconds; how late due work may start
-# What nobody took in time is dropped, so that nothing piles up without a worker. Not sooner than this: a task expires by
-# the worker's clock, and where that is ahead of beat's by more, none would be done.
+# What nobody took in time is dropped, so that nothing piles up without a worker. Not sooner than this: a task expires
+# by the worker's clock, and where that is ahead of beat's by more, none would be done.
 SOONEST_EXPIRY = 30
 CELERY_BEAT_SCHEDULE = {
     "dispatch-alerts": {
