@@ -112,6 +112,7 @@ def rest() -> list[Any]:
 def test_every_command_and_setting_of_the_page_is_there() -> None:
     page = PAGE.read_text(encoding="utf-8")
     known = {one.name for one in env.declared()}
+    known |= {f"{one.name}_FILE" for one in env.declared() if one.may_be_in_file}
 
     assert set(re.findall(r"manage\.py (\w+)", page)) <= get_commands().keys()
     assert set(re.findall(r"CREDBOARD_[A-Z_]+", page)) <= known
