@@ -34,6 +34,8 @@ def _problem(context: Context, secret: str, credential: str, uses: list[ImageUse
     pods = list(dict.fromkeys(use.pod.name for use in uses))
     accounts = list(dict.fromkeys(use.pod.service_account for use in uses))
     linking = {f"ServiceAccount/{name}" for name in accounts}.intersection(context.coverage.referring.get(secret, ()))
+    helped = [use for use in uses if _takes_from_its_account(context, use)]
+    alone = list(dict.fromkeys(use.pod.name for use in uses if use not in helped))
     registry = shown(credential.removeprefix("registry/"))
     # Most images of Docker Hub are public, so a login that lies here says little of one that may as well be misspelt.
     is_open = all(
@@ -44,7 +46,7 @@ def _problem(context: Context, secret: str, credential: str, uses: list[ImageUse
         f"{'If the image is private: the' if is_open else 'The'} Secret {shown(secret)} covers {registry}, but "
         f"{of_kind('Pod', pods)} {verb(pods, 'does', 'do')} not name it and cannot pull"
     )
-    if all(use.pull_secrets.named for use in uses):
+    if all(use.pull_secrets.named for use in uses) and not helped:
         message += "; a Pod that names pull Secrets itself does not get those of its ServiceAccount"
     return Problem(
         object=f"Secret/{secret}",
@@ -60,5 +62,17 @@ def _problem(context: Context, secret: str, credential: str, uses: list[ImageUse
             "pod_count": len(pods),
             "service_accounts": accounts[:50],
             "is_linked_now": bool(linking),
+            # A link on one of these reaches its Pods that are made from then on, and never those of `own_lists`.
+            "to_link": list(dict.fromkeys(use.pod.service_account for use in helped))[:50],
+            "own_lists": alone[:50],
         },
     )
+
+
+def _takes_from_its_account(context: Context, use: ImageUse) -> bool:
+    """True when a Pod made again gets the pull Secrets of its ServiceAccount: it names none, or only those that
+    admission copied from there."""
+    if use.pod.is_static:
+        return False
+    account = context.snapshot.service_accounts.get(use.pod.service_account)
+    return set(use.pull_secrets.named) <= set(account.image_pull_secrets if account else ())

@@ -45,5 +45,6 @@ def required_credential_not_linked(context: Context) -> Iterator[Problem]:
                 "secret": secrets[0],
                 "secrets": secrets[:20],
                 "service_accounts": [*unlinked, *absent][:50],
+                "to_link": unlinked[:50],
             },
         )
