@@ -24,6 +24,7 @@ from scanner import raw
 from scanner.image import InvalidImage, parse_image
 from scanner.models import AuditEntry, Cluster, Namespace
 from scanner.provision.refusal import Refusal, as_refusal
+from scanner.scan import connect as connect_as_scans_do
 from scanner.scan import request_scan
 
 __all__ = ["Created", "Decision", "Plan", "Refusal", "WaitingPod", "connect", "create_pull_secret", "waiting_pods"]
@@ -117,8 +118,8 @@ class _Done:
 
 
 def connect(cluster: Cluster) -> api.Cluster:
-    """A connection for writing while a person waits. Raises `cluster.BadConfiguration`."""
-    return api.Cluster.from_kubeconfig(cluster.kubeconfig or None, cluster.context or None, read_timeout=READ_TIMEOUT)
+    """A connection for writing while a person waits: to where scans read. Raises `cluster.BadConfiguration`."""
+    return connect_as_scans_do(cluster, read_timeout=READ_TIMEOUT)
 
 
 def waiting_pods(connection: api.Cluster, namespace: str, registry: str) -> list[WaitingPod]:
