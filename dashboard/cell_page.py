@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard import creation, drawer, history
+from dashboard.linking import Linking, linking
 from dashboard.matrix import ESSENTIAL, REPAIRABLE, REPLACEABLE, CellRow, kind_of, note
 from dashboard.models import Acknowledgement
 from scanner.check import Status, all_checks
@@ -187,6 +188,11 @@ class CellPage:
     def _is_curable(self) -> bool:
         fits = creation.is_creatable(self.credential.slug, [finding.code for finding in self._open])
         return fits and self.cell.reason in REPAIRABLE and not self.is_stale
+
+    @cached_property
+    def linking(self) -> Linking | None:
+        """How a Secret that is here gets into the Pods; None where that is not the repair."""
+        return None if self.is_stale else linking(self._open, namespace=self.namespace.name)
 
     @property
     def replace_command(self) -> str:
