@@ -275,6 +275,12 @@ def test_a_port_that_is_taken_is_said_to_be_so(tmp_path: Path) -> None:
     assert "--port" in done
 
 
+def test_a_data_folder_that_cannot_be_made_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = _fails(tmp_path, "--port", str(free_port()), CREDBOARD_DATA_DIR=str(tmp_path / "file" / "data"))
+    assert f"{tmp_path}/file/data cannot be written to: Not a directory" in done
+
+
 def test_a_context_that_is_not_there_is_said_to_be_so(tmp_path: Path, apiserver: KubeApiServer) -> None:
     path = apiserver.kubeconfig(tmp_path / "kubeconfig")
     done = _fails(tmp_path, "--port", str(free_port()), "--context", "nowhere", KUBECONFIG=str(path))

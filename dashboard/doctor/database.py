@@ -80,6 +80,12 @@ _REFUSALS: Final = (
         "Free some on its disk, then manage.py prune.",
     ),
     (
+        # What SQLite says when there is no room even for the files beside its own, of which opening makes one.
+        ("disk i/o error",),
+        "cannot use its disk, which is full or damaged",
+        "Look how much is free there (df), free some, then manage.py prune; or see what the kernel says of it (dmesg).",
+    ),
+    (
         ("read-only", "readonly"),
         "may only be read from",
         "Let this user write to it; a standby cannot be used.",

@@ -404,6 +404,13 @@ class TestDatabase:
 
         assert "CREDBOARD_DATA_DIR" in database._refusal(DatabaseError(str(refused.value)))[1]
 
+    def test_a_disk_that_is_full_is_no_matter_of_host_and_port(self) -> None:
+        # SQLite's words on a full file system: it cannot make the files that it opens beside its own.
+        found, remedy = database._refusal(DatabaseError("disk I/O error"))
+
+        assert "full" in found
+        assert "manage.py prune" in remedy
+
     def test_a_server_that_is_not_there_ends_the_command_with_1_and_no_traceback(self) -> None:
         address = f"postgres://ada:{PASSWORD}@127.0.0.1:{free_port()}/credboard"
         broker = f"redis://127.0.0.1:{free_port()}/0"

@@ -56,15 +56,21 @@ class Command(BaseCommand):
     def _run(self, stack: ExitStack, *, host: str, port: int, demo: bool, context: str) -> None:
         self._say("Starting…")
         data = settings.DATA_DIR
-        data.mkdir(parents=True, exist_ok=True)
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+            if not env.text("CREDBOARD_SECRET_KEY"):
+                _keep_a_secret_key()
+        except OSError as error:
+            raise CommandError(
+                f"The data folder {data} cannot be written to: {error.strerror}. Free some space or let this user "
+                "write there, or set CREDBOARD_DATA_DIR to another folder."
+            ) from error
         environment = {
             "CREDBOARD_DATA_DIR": str(data),
             "CREDBOARD_ALLOWED_HOSTS": ",".join([*settings.ALLOWED_HOSTS, host]),
             "CREDBOARD_RUN_DIR": str(data),
             "REDIS_URL": env.text("REDIS_URL") or _told_to_others(stack, stack.enter_context(_valkey())),
         }
-        if not env.text("CREDBOARD_SECRET_KEY"):
-            _keep_a_secret_key()
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         cluster = self._cluster(stack, demo=demo, context=context)
