@@ -15,10 +15,11 @@ _LIST: Final = "/imagePullSecrets"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linking:
-    """`commands` link the Secret to ServiceAccounts, "" for none; Pods of `own_lists` get nothing from theirs, so that
+    """`commands` make the `links`, pairs of ServiceAccount and Secret, "" for none; Pods of `own_lists` get nothing from theirs, so that
     `secret` must stand in their Pod template."""
 
     secret: str
+    links: tuple[tuple[str, str], ...]
     commands: str
     own_lists: tuple[str, ...]
 
@@ -41,7 +42,12 @@ def linking(findings: Iterable[FindingRow], *, namespace: str) -> Linking | None
     if not secrets:
         return None
     commands = [link_command(namespace=namespace, account=account, secret=one) for account, one in to_link.items()]
-    return Linking(secret=secrets[0], commands="\n".join(commands), own_lists=tuple(dict.fromkeys(own_lists)))
+    return Linking(
+        secret=secrets[0],
+        links=tuple(to_link.items()),
+        commands="\n".join(commands),
+        own_lists=tuple(dict.fromkeys(own_lists)),
+    )
 
 
 def link_command(*, namespace: str, account: str, secret: str) -> str:

@@ -79,6 +79,7 @@ class TestTheDrawer:
         page = self.told(ada, namespace, to_link=["default", "trainer"], own_lists=[])
 
         for account in ("default", "trainer"):
+            assert f"<code>regcred</code> to the ServiceAccount <code>{account}</code>" in page
             assert link_command(namespace="team-vision", account=account, secret="regcred") in page
         assert "of the Pod template" not in page
 
