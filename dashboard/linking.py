@@ -15,8 +15,8 @@ _LIST: Final = "/imagePullSecrets"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linking:
-    """`commands` make the `links`, pairs of ServiceAccount and Secret, "" for none; Pods of `own_lists` get nothing from theirs, so that
-    `secret` must stand in their Pod template."""
+    """`commands` make the `links`, pairs of ServiceAccount and Secret; both are empty where no link helps. Pods of
+    `own_lists` get nothing from their ServiceAccounts, so that `secret` must stand in their Pod template."""
 
     secret: str
     links: tuple[tuple[str, str], ...]
