@@ -116,6 +116,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False  # a page must not wait for a broker that is down: the row that says "due" is enough
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False  # or a traceback that Python prints becomes a line of the log for each letter
 CELERY_TIMEZONE = "UTC"
 DISPATCH_INTERVAL = 2  # seconds; how late due work may start
 # What nobody took in time is dropped, so that nothing piles up without a worker. Not sooner than this: a task expires

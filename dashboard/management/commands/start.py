@@ -7,6 +7,8 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from django.conf import settings
@@ -52,6 +54,8 @@ class Command(BaseCommand):
         names = {"web": ("bind", "workers", "threads"), "worker": ("concurrency",), "beat": (), "watch": ()}[role]
         given = {name: options[name] for name in (*names, "log_level") if name in options}
         command: list[str] = getattr(roles, role)(**given)
+        if role == "beat":
+            _require_folder(Path(settings.CELERY_BEAT_SCHEDULE_FILENAME).parent)
         # Nothing of ours stays between the service manager and the process: signals reach it as they are sent.
         os.execv(command[0], command)  # noqa: S606
 
@@ -68,6 +72,19 @@ class Command(BaseCommand):
                     name=cluster, defaults=given, create_defaults={**given, "scan_interval": settings.SCAN_INTERVAL}
                 )
                 self.stdout.write(f"The cluster {cluster} {'will be' if is_new else 'is'} scanned.")
+
+
+def _require_folder(folder: Path) -> None:
+    """Beat writes its schedule there, and would end with Celery's traceback where it may not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"its schedule")
+    except OSError as error:
+        raise CommandError(
+            f"Beat keeps its schedule in {folder}, which cannot be written to: {error.strerror}. Free some space or "
+            "let this user write there, or set CREDBOARD_DATA_DIR to another folder."
+        ) from error
 
 
 def _wait_for_database(*, seconds: int) -> None:
