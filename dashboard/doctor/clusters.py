@@ -12,7 +12,7 @@ from dashboard.doctor.database import MOST_SKEW
 from dashboard.metrics_rows import newest_scans
 from scanner.cluster import REQUIRED, ClusterError, Forbidden, ServerInfo
 from scanner.cluster import Cluster as Api
-from scanner.models import Cluster, Scan
+from scanner.models import Cluster, ClusterAccess, Scan
 from scanner.scan import connect
 from scanner.staleness import is_stale
 
@@ -29,7 +29,7 @@ _GRANT_HERE: Final = "Apply docs/rbac/namespace-reader.yaml there, and bind it t
 
 
 def look(now: datetime) -> Iterator[Advice]:
-    clusters = list(Cluster.objects.order_by("name"))
+    clusters = list(Cluster.objects.for_page())
     ended, good = newest_scans(clusters)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="doctor") as pool:
         asked = {one.pk: _begin(one, pool) for one in clusters if one.next_scan_at is not None}
@@ -39,6 +39,7 @@ def look(now: datetime) -> Iterator[Advice]:
                 yield Advice.ok(about, "It is not scanned (it was set aside for another one).")
                 continue
             yield from asked[cluster.pk].result()
+            yield from _ending(cluster, about, now=now)
             yield from _scans(cluster, about, ended.get(cluster.pk), good.get(cluster.pk), now=now)
 
 
@@ -120,6 +121,17 @@ def _rights_within(api: Api, namespace: str, about: str) -> Iterator[Advice]:
         yield Advice.ok(about, f"The Namespace {namespace} may be read.")
     else:
         yield Advice.problem(about, f"{', '.join(missing)} may not be listed in {namespace}.", _GRANT_HERE)
+
+
+def _ending(cluster: Cluster, about: str, *, now: datetime) -> Iterator[Advice]:
+    """Whether what its kubeconfig signs in with ended, or will: an API server does not say why it refuses."""
+    access: ClusterAccess | None = getattr(cluster, "access", None)
+    if access is None or access.expires_at is None or not access.ends_soon(now):
+        return
+    ended, at = access.expires_at <= now, f"{access.expires_at:%Y-%m-%d %H:%M} UTC"
+    found = f"The token or certificate in its kubeconfig {'ended' if ended else 'ends'} at {at}."
+    remedy = "Make another, and give it in Settings → Clusters or to manage.py cluster NAME --kubeconfig FILE."
+    yield Advice.problem(about, found, remedy) if ended else Advice.warning(about, found, remedy)
 
 
 def _scans(cluster: Cluster, about: str, ended: Scan | None, good: Scan | None, *, now: datetime) -> Iterator[Advice]:

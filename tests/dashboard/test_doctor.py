@@ -32,7 +32,7 @@ from dashboard.encryption import encrypt
 from dashboard.mail.server import SmtpServer
 from dashboard.models import AlertRoute, Mail
 from scanner.cluster import ServerInfo
-from scanner.models import Cluster
+from scanner.models import Cluster, ClusterAccess
 from tests import factories
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.certificates import CertificateAuthority
@@ -294,6 +294,14 @@ class TestClusters:
         factories.cluster("prod-us", kubeconfig=first.kubeconfig, scanned_at=timezone.now())
 
         assert levels("cluster prod-eu") == {Level.OK}
+
+    @pytest.mark.parametrize(("days", "told"), [(-1, Level.PROBLEM), (10, Level.WARNING), (30, Level.OK)])
+    def test_when_our_own_access_ends_is_told(self, cluster: Callable[..., Cluster], days: int, told: Level) -> None:
+        ends = timezone.now() + timedelta(days=days)
+        ClusterAccess.objects.create(cluster=cluster(), expires_at=ends)
+
+        assert levels("cluster prod-eu") == {Level.OK, told}
+        assert (f"{ends:%Y-%m-%d %H:%M} UTC" in words("cluster prod-eu")) is (told is not Level.OK)
 
     def test_one_that_is_set_aside_is_not_asked(self) -> None:
         factories.cluster(kubeconfig="/nowhere/kubeconfig", next_scan_at=None)
