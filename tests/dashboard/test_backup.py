@@ -160,3 +160,11 @@ def test_postgresql_is_told_its_own_command(tmp_path: Path) -> None:
         pytest.skip("asked on PostgreSQL")
     with pytest.raises(CommandError, match="pg_dump --format=custom"):
         call_command("backup", str(tmp_path / "file"))
+
+
+def test_a_database_without_tables_is_no_backup(tmp_path: Path) -> None:
+    done = manage(tmp_path / "empty.sqlite3", "backup", str(tmp_path / "copy.sqlite3"))
+
+    assert done.returncode == 1
+    assert "There is nothing to back up in " in done.stderr
+    assert not (tmp_path / "copy.sqlite3").exists()

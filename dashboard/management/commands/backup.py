@@ -12,6 +12,8 @@ from typing import Any, Final
 from django.core.management import BaseCommand, CommandError
 from django.db import connection
 
+from dashboard.unmigrated import NOT_PREPARED
+
 #: All pages in one step. In WAL mode it reads from one moment's state and holds up no writer; in several steps every
 #: write of another process in between would begin it anew (sqlite.org/c3ref/backup_finish.html), for ever in a scan.
 _PAGES: Final = -1
@@ -32,6 +34,8 @@ class Command(BaseCommand):
     def handle(self, *, file: Path, **options: Any) -> None:
         if connection.vendor != "sqlite":
             raise CommandError(_POSTGRESQL)
+        if not connection.introspection.table_names():
+            raise CommandError(f"There is nothing to back up in {connection.settings_dict['NAME']}. {NOT_PREPARED}")
         if file.exists():
             raise CommandError(f"{file} is there already. Name another file, or move that one away.")
         # What is killed half way must not look like a backup: the name is given to what is whole.
