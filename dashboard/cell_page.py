@@ -169,6 +169,16 @@ class CellPage:
         return self._is_curable and not settings.READ_ONLY
 
     @property
+    def what_to_do(self) -> str:
+        """For a cell that is not well, and that no new pull Secret puts right; "" where nothing can be said."""
+        if not self.is_hurt or self.is_stale or self._is_curable or not self.findings:
+            return ""
+        worst = self.findings[0]
+        # A pull fails for many causes, and each Pod knows its own.
+        causes = (pod.advice for pod in self.pods if pod.advice) if worst.code == "PO01" else ()
+        return next(iter(causes), worst.how)
+
+    @property
     def read_only(self) -> str:
         """Why no new pull Secret can be made from this page, though it might put it right; "" where it can."""
         return creation.READ_ONLY if self._is_curable and settings.READ_ONLY else ""

@@ -13,8 +13,8 @@ from dashboard.models.acknowledgement import MAX_NOTE
 #: What "for" offers, in days; "date" asks for one.
 LENGTHS: Final = (("1", "1 day"), ("7", "1 week"), ("30", "1 month"), ("date", "until a date"))
 WAYS: Final = (
-    ("acknowledge", "Acknowledge: until it changes, at the latest then"),
-    ("snooze", "Snooze: until then, whatever it does"),
+    ("acknowledge", "Acknowledge: silent until then, or until it changes"),
+    ("snooze", "Snooze: silent until then, whatever changes"),
 )
 
 

@@ -102,6 +102,7 @@
     const frame = one("[data-keep-scroll]", target);
     kept.push({
       focus: nameOf(document.activeElement),
+      isStep: ["click", "submit"].includes(event.detail.requestConfig.triggeringEvent?.type),
       left: frame?.scrollLeft,
       top: event.detail.requestConfig.triggeringEvent?.type === "refresh" ? frame?.scrollTop : 0,
       open: all("details[open][id]").map((details) => details.id),
@@ -109,12 +110,18 @@
   });
   const restore = () => {
     tell();
-    for (const { focus, left, top, open } of kept) {
+    for (const { focus, isStep, left, top, open } of kept) {
       const frame = one("#matrix [data-keep-scroll]");
       if (frame && left !== undefined) frame.scrollTo({ left, top, behavior: "instant" });
       for (const id of open) document.getElementById(id)?.setAttribute("open", "");
       if (focus && document.activeElement === document.body) {
         named(focus)?.focus({ preventScroll: true });
+      }
+      // What was pressed is gone: the next step of the drawer begins at its heading.
+      const heading = drawer?.open && one("#drawer-title");
+      if (heading && isStep && document.activeElement === document.body) {
+        heading.tabIndex = -1;
+        heading.focus({ preventScroll: true });
       }
     }
     kept = [];

@@ -45,7 +45,7 @@ class ReportForm(forms.Form):
         super().__init__(data, initial=initial)
         self.fields["time_zone"] = forms.ChoiceField(
             label="Time zone",
-            help_text="Your clock: an hour that it skips in spring becomes the next moment there is.",
+            help_text="Of the day and hour above.",
             choices=_time_zones(subscription.time_zone),
         )
 

@@ -181,7 +181,7 @@ class Preview:
         if not settings.MAIL_IS_ON:
             return "No mail server is set, so nothing can be sent."
         if self.subscription.pk is None:
-            return "You have no report address yet. Choose one in “Your report” first."
+            return "You get no reports yet, so there is no address for a test."
         if not may_be_written_to(self.subscription):
             return "No mail may be sent to your report address."
         return ""

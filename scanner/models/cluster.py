@@ -24,8 +24,9 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
         return self.filter(due)
 
     def visible_to(self, user: Any) -> ClusterQuerySet:
-        """All for an operator, else those with a Namespace that `user` may see; scanned ones first, then by name."""
-        ordered = self.order_by(Case(When(next_scan_at=None, then=1), default=0), "name")
+        """All for an operator, else those with a Namespace that `user` may see; scanned ones first, the demo's last of
+        them, then by name."""
+        ordered = self.order_by(Case(When(next_scan_at=None, then=1), default=0), "is_demo", "name")
         ordered = ordered.select_related("access").defer("access__kubeconfig")
         if user.is_staff:
             return ordered

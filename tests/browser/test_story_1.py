@@ -75,6 +75,7 @@ def test_a_red_cell_turns_green_on_the_same_page(broken: DemoApi, product: Produ
 
     shown.get_by_role("link", name="Create it here").click()
     expect(shown.get_by_label("Registry", exact=True)).to_have_value("gitlab.example.com:4567")
+    expect(shown.get_by_role("heading", level=1)).to_be_focused()
     expect(shown.get_by_label("Name of the Secret")).to_have_value(SECRET)
     expect(shown.get_by_label("default-editor")).to_be_checked()
     shown.get_by_label("User name", exact=True).fill("gitlab+deploy-token-1042")
@@ -82,6 +83,7 @@ def test_a_red_cell_turns_green_on_the_same_page(broken: DemoApi, product: Produ
     shown.get_by_role("button", name="Create").click()
 
     expect(shown.get_by_role("heading", level=1)).to_have_text(f"Created {SECRET}")
+    expect(shown.get_by_role("heading", level=1)).to_be_focused()
     expect(shown.locator("#created-status")).to_contain_text("Covered now", timeout=40_000)
     assert PASSWORD not in page.content()
     shown.get_by_role("link", name="Show the cell").click()
@@ -166,8 +168,8 @@ def test_wrong_input_is_answered_beside_the_field_and_nothing_secret_comes_back(
 
     shown.get_by_label("Name of the Secret").fill(SECRET)
     shown.get_by_role("button", name="Create").click()
-    user_name = shown.locator(".input", has=page.get_by_label("User name", exact=True))
-    expect(user_name.locator(".errorlist")).to_be_visible()
+    for label in ("User name", "Password or token"):
+        expect(shown.get_by_label(label, exact=True)).to_have_attribute("aria-invalid", "true")
     assert broken.secret(HERE, SECRET) is None
 
 

@@ -111,6 +111,26 @@ def test_affected_pods_come_with_what_the_runtime_said(ada: Client, namespace: N
 
 
 @page_test
+def test_what_no_new_secret_puts_right_is_told_with_what_to_do(ada: Client, namespace: Namespace) -> None:
+    factories.cell(namespace, QUAY, "critical denied")
+    told = {"pods": ["web-0"], "label": "Not allowed", "advice": "Give the account the right.", "raw": "403"}
+    factories.finding(namespace, "PO01", object="Pod/web-0", reason="denied", details=told)
+
+    assert "What to do Give the account the right." in text(ada.get(URL))
+
+
+@page_test
+def test_what_a_new_secret_puts_right_is_told_by_its_button_alone(ada: Client, namespace: Namespace) -> None:
+    factories.cell(namespace, QUAY, "critical missing")
+    factories.finding(namespace, "PS01")
+
+    page = text(ada.get(URL))
+
+    assert "Create it here" in page
+    assert "What to do" not in page
+
+
+@page_test
 def test_a_finding_is_told_with_why_it_matters_and_how_to_fix_it(ada: Client, namespace: Namespace) -> None:
     factories.cell(namespace, QUAY, "critical missing")
     factories.finding(namespace, "PS01")

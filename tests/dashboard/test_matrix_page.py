@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.matrix_page import Filters
@@ -18,6 +19,10 @@ from tests.dashboard.matrix_html import HUB, QUAY, names, tallies
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("broker_up")]
 HTMX = {"HX-Request": "true", "HX-Target": "matrix"}
+
+
+def text(response: Any) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
 
 
 def test_the_worst_namespaces_come_first_then_the_most_critical_then_by_name(ada: Client, cluster: Cluster) -> None:
@@ -197,6 +202,35 @@ def test_the_demo_is_said_to_be_one(ada: Client) -> None:
     factories.cluster("demo", is_demo=True, scanned_at=timezone.now())
 
     assert "example data" in ada.get("/").content.decode()
+
+
+def test_the_cluster_of_ones_own_comes_before_the_demo(ada: Client) -> None:
+    now = timezone.now()
+    for name, is_demo in (("demo", True), ("prod-eu", False)):
+        factories.namespace(factories.cluster(name, scanned_at=now, is_demo=is_demo), f"in-{name}")
+
+    page = text(ada.get("/"))
+
+    assert "in-prod-eu" in page
+    assert "embedded demo cluster" not in page
+
+
+def test_a_stale_cluster_that_is_scanned_no_more_does_not_ask_for_the_worker(ada: Client) -> None:
+    long_ago = timezone.now() - timedelta(hours=5)
+    cluster = factories.cluster(scanned_at=long_ago, next_scan_at=None)
+    row = factories.namespace(cluster, scanned_at=long_ago, cells={"tls": "ok valid"})
+
+    for url in ("/", reverse("namespace", args=[cluster.name, row.name])):
+        page = text(ada.get(url))
+        assert page.count("Last good scan") == 1
+        assert "This cluster is not scanned any more." in page
+        assert "Is the worker running?" not in page
+
+
+def test_a_matrix_without_columns_says_why(ada: Client) -> None:
+    factories.namespace(factories.cluster(scanned_at=timezone.now()))
+
+    assert "No scan has found anything here that needs a credential." in text(ada.get("/"))
 
 
 @pytest.mark.parametrize("size", [5, 500])

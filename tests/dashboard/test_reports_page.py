@@ -219,7 +219,7 @@ def test_so_many_tests_an_hour_and_no_more(grace: Client) -> None:
 
 
 def test_without_an_address_no_test_is_sent_and_the_page_says_what_to_do(grace: Client) -> None:
-    assert "Choose one in “Your report” first" in page(grace, "report-preview")
+    assert "there is no address for a test" in page(grace, "report-preview")
 
     grace.post(reverse("report-send-test"))
 
