@@ -264,7 +264,9 @@ class TestErrorPages:
     def test_a_page_that_is_not_for_you(self, grace: Client) -> None:
         factories.cluster()
 
-        assert "You may not do this This is for operators of Credboard. Ask one of them." in text(grace.post("/scan/prod-eu/"), 403)
+        assert "You may not do this This is for operators of Credboard. Ask one of them." in text(
+            grace.post("/scan/prod-eu/"), 403
+        )
 
     def test_a_form_without_its_token(self) -> None:
         client = Client(enforce_csrf_checks=True)
