@@ -219,7 +219,7 @@ class TestWhatMayBeSeenAndDone:
         assert guarded(request).status_code == 200
 
         request.user = factories.owner()
-        with pytest.raises(Exception, match="Only operators"):
+        with pytest.raises(Exception, match="This is for operators"):
             guarded(request)
 
     class Reviewer:

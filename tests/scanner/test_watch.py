@@ -53,7 +53,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def cluster(demo: DemoCluster, tmp_path: Path, calls: list[int]) -> Cluster:
     path = demo.kubeconfig(tmp_path / "kubeconfig")
-    made = Cluster.objects.create(name="prod", kubeconfig=str(path), next_scan_at=timezone.now() + HOUR)
+    made = Cluster.objects.create(
+        name="prod", kubeconfig=str(path), scan_interval=3_600, next_scan_at=timezone.now() + HOUR
+    )
     for name in ("aa", "bb"):
         factories.namespace(made, name)
     return made
@@ -133,7 +135,7 @@ def test_a_real_api_server_is_watched(
 ) -> None:
     where = apiserver.create_namespace()
     path = apiserver.kubeconfig(tmp_path / "kubeconfig")
-    made = factories.cluster(kubeconfig=str(path), next_scan_at=timezone.now() + HOUR)
+    made = factories.cluster(kubeconfig=str(path), scan_interval=3_600, next_scan_at=timezone.now() + HOUR)
     factories.namespace(made, where)
     watcher = watchers()
     settle(watcher)
