@@ -111,11 +111,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-
 env.section("People")
-# The header that names the signed-in person, set by a mesh or proxy (Kubeflow: kubeflow-userid). It is believed only
-# from an address in TRUSTED_PROXIES, which is empty by default: nobody can sign in by header until an operator says
-# from where.
 USER_HEADER = env.header(
     "CREDBOARD_USER_HEADER", "kubeflow-userid", about="The header in which a mesh or proxy names the signed-in person."
 )

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visits
 from tests.browser.pages import GITLAB, HARBOR, cell_url, drawer, matrix_cell, open_drawer
-from tests.browser.test_pages import _assert_accessible
 
 NAMESPACE = "team-forecast"
 FORM = f"/n/demo/{NAMESPACE}/acknowledge/{GITLAB}/"
@@ -169,7 +169,7 @@ def test_without_javascript_everything_is_reached_by_links_and_forms(visit: Visi
 def test_axe_finds_nothing(acknowledged: Page, place: str) -> None:
     acknowledged.goto(ROUTES[place])
 
-    _assert_accessible(acknowledged)
+    assert_accessible(acknowledged)
 
 
 @pytest.mark.parametrize("width", [390, 1440])

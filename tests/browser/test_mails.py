@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from dashboard.mail.rendering import render_report
 from dashboard.reports.report import Counts, NamespaceReport, Top
+from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visits
 from tests.browser.product import OPERATOR
-from tests.browser.test_pages import _assert_accessible
 from tests.dashboard.test_mail_rendering import cluster, full, item, report
 
 #: Rules for a piece of HTML that is no page: a mail has no landmarks and no main heading.
@@ -96,7 +96,7 @@ def test_the_pages_of_mails_fit_and_axe_finds_nothing(path: str, width: int, vis
     page.goto(path)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    _assert_accessible(page)
+    assert_accessible(page)
 
 
 @pytest.mark.parametrize("path", ["/settings/report/confirm/wrong/", "/unsubscribe/wrong/"])
@@ -109,7 +109,7 @@ def test_a_link_of_a_mail_that_does_not_work_says_so_on_a_page_for_everyone(path
     expect(page.get_by_text("Nothing was changed.")).to_be_visible()
     expect(page.get_by_role("link", name="To your report")).to_have_attribute("href", "/settings/report/")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    _assert_accessible(page)
+    assert_accessible(page)
 
 
 def test_the_preview_shows_ones_own_report_in_a_frame(visit: Visits) -> None:

@@ -1,14 +1,11 @@
-"""What every page owes its reader: keyboard, history, no JavaScript, dark mode, a narrow screen, a refresh that
-disturbs nothing, and nothing that axe finds."""
+"""What every page owes its reader: keyboard, history, no JavaScript, dark mode, a narrow screen, and a refresh that
+disturbs nothing."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visits
@@ -445,77 +442,3 @@ def test_a_server_that_does_not_answer_is_said_so_and_forgotten_when_it_does(vis
     page.unroute_all()
     page.clock.run_for(11_000)
     expect(page.locator("#offline")).not_to_be_visible()
-
-
-# axe
-
-
-def _matrix(page: Page) -> None:
-    page.goto("/")
-
-
-def _drawer(page: Page) -> None:
-    page.goto("/")
-    open_drawer(page, "serving-staging", HARBOR)
-
-
-def _form_in_drawer(page: Page) -> None:
-    _drawer(page)
-    drawer(page).get_by_role("link", name="Create it here").click()
-    expect(drawer(page).get_by_label("Name of the Secret")).to_be_visible()
-
-
-def _form_with_errors(page: Page) -> None:
-    page.goto(create_url("serving-staging", HARBOR))
-    page.get_by_label("Name of the Secret").fill("Not A Name")
-    page.get_by_role("button", name="Create").click()
-    expect(page.locator("#create-refused")).to_be_visible()
-
-
-def _goes_to(path: str) -> Callable[[Page], None]:
-    def go(page: Page) -> None:
-        page.goto(path)
-
-    return go
-
-
-_PLACES: dict[str, Callable[[Page], None]] = {
-    "matrix": _matrix,
-    "matrix that matches nothing": _goes_to("/?q=nothing-is-called-so"),
-    "drawer": _drawer,
-    "create form": _form_in_drawer,
-    "create form with errors": _form_with_errors,
-    "cell": _goes_to(cell_url("team-vision", HARBOR)),
-    "Namespace": _goes_to(namespace_url("kubeflow-user-example-com")),
-    "Namespace that may not be read": _goes_to(namespace_url("restricted")),
-    "audit": _goes_to("/audit/"),
-    "error": _goes_to("/nothing/here/"),
-}
-
-
-@pytest.mark.parametrize("place", _PLACES)
-def test_axe_finds_nothing(visit: Visits, place: str) -> None:
-    visit.expects("404|422")
-    page = visit()
-    _PLACES[place](page)
-    _assert_accessible(page)
-
-
-def test_axe_finds_nothing_at_the_door(visit: Visits) -> None:
-    page = visit(None)
-    page.goto("/sign-in/")
-    _assert_accessible(page)
-
-
-def _assert_accessible(page: Page) -> None:
-    """With every explanation opened: all rules in light, and those about colours in dark as well."""
-    page.evaluate("for (const one of document.querySelectorAll('main details, dialog details')) one.open = true")
-    assert ("light", _violations(page)) == ("light", [])
-    page.emulate_media(color_scheme="dark")
-    assert ("dark", _violations(page, "color-contrast", "link-in-text-block")) == ("dark", [])
-
-
-def _violations(page: Page, *rules: str) -> list[str]:
-    options: dict[str, Any] = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
-    found = Axe().run(page, options=options).response["violations"]
-    return [f"{one['id']}: {node['html'][:120]} {node['failureSummary']}" for one in found for node in one["nodes"]]

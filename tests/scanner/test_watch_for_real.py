@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.db import connection, connections
 
 from dashboard.demo.server import DemoCluster
 from scanner.cluster import Cluster as Api
 from scanner.models import Cell, Cluster, Scan
 from tests.rig.process import ServerProcess
+from tests.rig.shared_database import shared_database
 from tests.rig.valkey import ValkeyServer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -51,21 +50,8 @@ pytestmark = [pytest.mark.timeout(400)]
 
 @pytest.fixture(name="database")
 def _database(transactional_db: None, tmp_path: Path) -> Iterator[str]:
-    """A database that other processes can open too, as DATABASE_URL. SQLite's for tests is in this process's memory."""
-    if connection.vendor == "postgresql":
-        value = connection.settings_dict
-        yield f"postgres://{value['USER']}:{value['PASSWORD']}@{value['HOST']}:{value['PORT']}/{value['NAME']}"
-        return
-    in_memory = connections["default"]
-    in_file = connections.create_connection("default")
-    in_file.settings_dict = {**in_memory.settings_dict, "NAME": str(tmp_path / "credboard.sqlite3")}
-    connections["default"] = in_file
-    try:
-        call_command("migrate", verbosity=0)
-        yield f"sqlite:///{in_file.settings_dict['NAME']}"
-    finally:
-        in_file.close()
-        connections["default"] = in_memory
+    with shared_database(tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(name="kubeconfig")
