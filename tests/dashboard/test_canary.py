@@ -150,8 +150,6 @@ def dump_broker(url: str) -> str:
 def broker(valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     celery_app.pool.force_close_all()
     monkeypatch.setattr(celery_app.conf, "broker_url", valkey.url)
-    with redis.Redis.from_url(valkey.url) as client:
-        client.flushall()
     yield valkey.url
     celery_app.pool.force_close_all()
 

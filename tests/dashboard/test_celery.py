@@ -19,8 +19,6 @@ QUEUE = "tests"
 def _connection(valkey: ValkeyServer) -> Iterator[Connection]:
     with Connection(valkey.url) as connection:
         yield connection
-    with Connection(valkey.url) as connection:
-        connection.default_channel.queue_delete(QUEUE)
 
 
 def _take_one(connection: Connection) -> Message:

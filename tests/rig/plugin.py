@@ -122,11 +122,17 @@ def apiserver() -> Iterator[KubeApiServer]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
-    """A real Valkey, shared by the whole run. A test that stops it starts it again."""
+@pytest.fixture(scope="session", name="_shared_valkey")
+def _valkey_of_the_run() -> Iterator[ValkeyServer]:
     with ValkeyServer() as server:
         yield server
+
+
+@pytest.fixture
+def valkey(_shared_valkey: ValkeyServer) -> ValkeyServer:
+    """A real Valkey that runs and holds nothing, whatever the tests before have left in it or have done to it."""
+    _shared_valkey.empty()
+    return _shared_valkey
 
 
 @pytest.fixture(scope="session", name="postgres")

