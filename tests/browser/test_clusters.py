@@ -15,8 +15,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visits
+from tests.browser.layout import misplaced
 from tests.browser.product import ROOT
-from tests.browser.test_pages import _CUT, _OUTSIDE
 from tests.rig import binaries
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.process import free_port
@@ -276,7 +276,7 @@ def test_on_a_phone_nothing_is_outside_or_cut_and_axe_finds_nothing(
     def look(place: str) -> None:
         for width in (390, 1440):
             page.set_viewport_size({"width": width, "height": 844})
-            assert (place, width, page.evaluate(_OUTSIDE), page.evaluate(_CUT)) == (place, width, [], [])
+            assert (place, width, misplaced(page)) == (place, width, [])
         assert_accessible(page)
         page.emulate_media(color_scheme="light")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
+from tests.browser.layout import misplaced
 from tests.browser.pages import (
     GITLAB,
     HARBOR,
@@ -283,38 +284,6 @@ def _everywhere(page: Page, look: Callable[[str], None]) -> None:
     look("form in the drawer")
 
 
-#: Visible elements that begin or end outside the window and that no frame of their own lets people scroll to.
-_OUTSIDE = """() => {
-  const width = document.documentElement.clientWidth;
-  const scrolls = (element) => element && (element.matches(".matrix-frame, .nav, .sr-only, .skip, [hidden]")
-    || scrolls(element.parentElement));
-  const told = [];
-  const whole = document.documentElement.scrollWidth;
-  if (whole > width) told.push(`the page is ${whole} wide`);
-  for (const element of document.querySelectorAll("body *")) {
-    if (!element.checkVisibility({ visibilityProperty: true }) || scrolls(element)) continue;
-    const box = element.getBoundingClientRect();
-    if (box.width && (box.right > width + 1 || box.left < -1)) told.push(element.outerHTML.slice(0, 80));
-  }
-  return told;
-}"""
-
-
-#: Pairs of a term and its explanation, of labels and fields, whose text is painted over one another or cut off.
-_CUT = """() => {
-  const told = [];
-  const kinds = "dt, dd, label, h1, h2, button, a.button, summary, .tally, .step, .tag";
-  for (const element of document.querySelectorAll(kinds)) {
-    if (!element.checkVisibility() || element.closest(".sr-only")) continue;
-    const style = getComputedStyle(element);
-    const isMeant = style.textOverflow === "ellipsis" || style.display === "inline";
-    if (element.scrollWidth > element.clientWidth + 1 && !isMeant)
-      told.push(`${element.tagName.toLowerCase()} "${element.textContent.trim().slice(0, 60)}"`);
-  }
-  return told;
-}"""
-
-
 def test_from_390_to_2560_pixels_nothing_is_outside_the_window_or_cut_off(visit: Visits) -> None:
     visit.expects("404")
     page = visit()
@@ -322,7 +291,7 @@ def test_from_390_to_2560_pixels_nothing_is_outside_the_window_or_cut_off(visit:
     def look(place: str) -> None:
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 844})
-            assert (place, width, page.evaluate(_OUTSIDE), page.evaluate(_CUT)) == (place, width, [], [])
+            assert (place, width, misplaced(page)) == (place, width, [])
 
     _everywhere(page, look)
 
