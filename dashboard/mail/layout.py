@@ -142,12 +142,12 @@ def _part(report: Report, cluster: ClusterReport, limits: Limits) -> Part:
         sentence=f"{plural(counts.total, 'Namespace')}: {verdict}." if counts.total else f"{verdict.capitalize()}.",
         scanned=f"{scanned}.",
         tallies=tuple(
-            Tally(status=word, number=number, words=word)
-            for word, number in (
-                ("critical", counts.critical),
-                ("unknown", counts.unknown),
-                ("warning", counts.warning),
-                ("ok", counts.ok),
+            Tally(status=status, number=number, words=words)
+            for status, number, words in (
+                ("critical", counts.critical, "critical"),
+                ("unknown", counts.unknown, "unknown"),
+                ("warning", counts.warning, "warning"),
+                ("ok", counts.ok, "well"),
             )
         ),
         chart=_chart(cluster),

@@ -254,8 +254,8 @@ def test_each_status_has_a_sign_and_a_word() -> None:
     counts = Counts(critical=1, unknown=2, warning=3, ok=4)
     mail = render_report(report(cluster(counts=counts, namespaces=Top.of([namespace()]))))
 
-    assert "● 1 critical   ? 2 unknown   ▲ 3 warning   ✓ 4 ok" in mail.text
-    assert {"● critical", "? unknown", "▲ warning", "✓ ok"} <= {
+    assert "● 1 critical   ? 2 unknown   ▲ 3 warning   ✓ 4 well" in mail.text
+    assert {"● critical", "? unknown", "▲ warning", "✓ well"} <= {
         " ".join(one.split()) for one in Reader(mail.html).words
     }
 
