@@ -23,9 +23,15 @@ help: ## List what there is
 run: $(RUN_STAMP) ## Install what it needs and start everything on this machine (ARGS=... for manage.py up)
 	@exec $(BIN)/python manage.py up $(ARGS)
 
-test: $(DEV_STAMP) system-packages binaries wheels ## Run all tests, on PostgreSQL what uses the database, then everything on SQLite
+ifdef ARGS
+# Without what only other tests may need: it would be built for ten minutes first.
+test: $(DEV_STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+else
+test: $(DEV_STAMP) system-packages binaries wheels ## Run all tests, on PostgreSQL what uses the database, then everything on SQLite (ARGS=tests/... for some)
 	$(PYTEST) --database postgres -m database
 	$(PYTEST) --database sqlite --cov --cov-report=term
+endif
 
 bench: $(DEV_STAMP) binaries ## Measure it beside what one would run instead (ARGS=... for sizes)
 	$(BIN)/python -m tests.bench $(ARGS)
