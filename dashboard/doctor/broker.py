@@ -18,6 +18,7 @@ from scanner.models import Cluster
 
 ABOUT: Final = "broker"
 TIMEOUT: Final = 2.0  # seconds, of each question
+ROLL_CALL: Final = 2.0  # seconds in which workers may answer
 _TRACE: Final = "credboard:doctor"  # a key that is gone after a second
 #: Beat looks for what is due every two seconds: what waits for longer waits for somebody.
 LATE: Final = timedelta(seconds=30)
@@ -89,7 +90,7 @@ def _where(url: str) -> str:
 def _workers() -> int:
     """How many worker processes answer."""
     try:
-        return len(current_app.control.inspect(timeout=TIMEOUT).ping() or {})
+        return len(current_app.control.inspect(timeout=ROLL_CALL).ping() or {})
     except (OperationalError, redis.RedisError, OSError):
         return 0
 
@@ -99,7 +100,7 @@ def _about_workers(number: int) -> Iterator[Advice]:
         yield Advice.ok("workers", "1 answers." if number == 1 else f"{number} answer.")
     else:
         yield Advice.problem(
-            "workers", f"None answered within {TIMEOUT:g} s: nothing is scanned.", "Start one: manage.py start worker"
+            "workers", f"None answered within {ROLL_CALL:g} s: nothing is scanned.", "Start one: manage.py start worker"
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.rig import binaries, parts, postgres
@@ -37,6 +38,13 @@ _CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+#: How long the product waits for Redis where a person waits for the product.
+_MOMENTS = (
+    "dashboard.backlog.TIMEOUT",
+    "dashboard.doctor.broker.TIMEOUT",
+    "dashboard.shell.BROKER_TIMEOUT",
+    "scanner.scan.TELL_TIMEOUT",
+)
 _database = pytest.StashKey[PostgresServer]()
 _no_database = pytest.StashKey[str]()
 
@@ -74,7 +82,14 @@ def _runs_tests(config: pytest.Config) -> bool:
     return "PYTEST_XDIST_WORKER" in os.environ or not getattr(config.known_args_namespace, "numprocesses", None)
 
 
+@pytest.hookimpl(tryfirst=True)  # before hypothesis looks for --hypothesis-profile
 def pytest_configure(config: pytest.Config) -> None:
+    # The same examples each time, whatever the machine has to do besides: what a run says is about the code alone.
+    # `--hypothesis-profile default` looks for new ones.
+    hypothesis.settings.register_profile(
+        "gate", deadline=None, derandomize=True, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("gate")
     config.addinivalue_line("markers", "database: uses the database (set by itself; `-m database` selects these tests)")
     config.addinivalue_line("markers", "browser: uses Chromium (set by itself)")
 
@@ -129,9 +144,14 @@ def _valkey_of_the_run() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def valkey(_shared_valkey: ValkeyServer) -> ValkeyServer:
-    """A real Valkey that runs and holds nothing, whatever the tests before have left in it or have done to it."""
+def valkey(_shared_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
+    """A real Valkey that runs and holds nothing, whatever the tests before have left in it or have done to it.
+
+    A page waits for it for a moment only, which a machine that does other things as well may need. Here all are patient.
+    """
     _shared_valkey.empty()
+    for constant in _MOMENTS:
+        monkeypatch.setattr(constant, 60.0)
     return _shared_valkey
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import pwd
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -23,19 +25,36 @@ class StartFailed(RuntimeError):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listened on a moment ago.
+    """A TCP port of 127.0.0.1 that nothing uses, and that stays so until whoever asked listens on it.
 
-    Until whoever asked listens on it another process may be told the same one. So each worker of pytest-xdist takes
-    ports of its own: those that its number is the remainder of. (Halved, since Linux hands out odd ones first.)
+    So it is none that the kernel may give to somebody meanwhile, for a server or for its end of a connection; it is told
+    once; and each worker of pytest-xdist has ports of its own: those that its number is the remainder of.
     """
+    while True:
+        port = next(_ports)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+def _quiet_ports() -> Iterator[int]:
+    """Those of this worker that the kernel hands out to nobody, from anywhere among them, over and over."""
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    except FileNotFoundError:
+        first = 32_768  # other systems begin higher
+    first = max(first, 11_000)  # there are kernels that hand out all there are; then nothing is quiet
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     mine = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % workers
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port // 2 % workers == mine:
-            return port
+    ports = [port for port in range(max(1_024, first - 20_000), first) if port % workers == mine]
+    start = random.randrange(len(ports))
+    return itertools.cycle(ports[start:] + ports[:start])
+
+
+_ports = _quiet_ports()
 
 
 class ServerProcess:

