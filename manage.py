@@ -15,10 +15,11 @@ if __name__ == "__main__":
     except ImproperlyConfigured as error:
         # It says which setting to mend, and how: where we noticed helps nobody who starts this.
         sys.exit(f"A setting is wrong. {error}")
-    except DatabaseError:
-        from dashboard.unmigrated import advice
+    except (DatabaseError, OSError) as error:
+        from dashboard import full_disk, unmigrated
 
         # Whoever runs a command first met a table that is not there; any other trouble keeps its traceback.
-        if not (words := advice()):
+        words = full_disk.advice(error) or (isinstance(error, DatabaseError) and unmigrated.advice())
+        if not words:
             raise
         sys.exit(words)

@@ -82,7 +82,17 @@ def _scans(before: datetime) -> QuerySet[Scan]:
 
 def prune(*, now: datetime, batch: int = BATCH) -> dict[str, int]:
     """Delete what is too old at `now`; how many rows of each kind that were."""
-    return {rule.what: sum(_batches(rule.rows, batch)) for rule in rules(now=now)}
+    deleted: dict[str, int] = {}
+    for what, number in batches(now=now, size=batch):
+        deleted[what] = deleted.get(what, 0) + number
+    return deleted
+
+
+def batches(*, now: datetime, size: int = BATCH) -> Iterator[tuple[str, int]]:
+    """Delete what is too old at `now`; yields what each batch deleted, and how many, once that is committed. At least
+    one for each kind of rows."""
+    for rule in rules(now=now):
+        yield from ((rule.what, number) for number in _batches(rule.rows, size))
 
 
 def count(*, now: datetime) -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from django.core.management import BaseCommand, CommandError
 from django.db import connection
 
+from dashboard import full_disk
 from dashboard.unmigrated import NOT_PREPARED
 
 #: All pages in one step. In WAL mode it reads from one moment's state and holds up no writer; in several steps every
@@ -50,7 +51,8 @@ class Command(BaseCommand):
             self._copy(draft)
             draft.rename(file)
         except (sqlite3.Error, OSError) as error:
-            raise CommandError(f"The copy failed, and nothing is left of it: {error}") from None
+            remedy = " Free some space there, or name a file on another disk." if full_disk.found(error) else ""
+            raise CommandError(f"The copy failed, and nothing is left of it: {error}.{remedy}") from None
         finally:
             draft.unlink(missing_ok=True)
         self.stdout.write(f"{file} has the database ({file.stat().st_size:,} bytes). Keep the keys as well.")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Literal
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
+from dashboard import full_disk
 from dashboard.encryption import CannotDecrypt, encrypted_columns, rotated
+
+_Outcome = Literal["done", "failed", "entered"]
 
 
 class Command(BaseCommand):
@@ -18,10 +24,20 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         lost = 0
         for model, column in encrypted_columns():
-            done, failed = _rotate(model, column)
             name = f"{model._meta.verbose_name} ({column})"
-            self.stdout.write(f"{name}: {done} encrypted with the first key" + (f", {failed} failed" if failed else ""))
-            lost += failed
+            count: Counter[_Outcome] = Counter()
+            try:
+                count.update(_rotate(model, column))
+            except DatabaseError as error:
+                if not (full := full_disk.found(error)):
+                    raise
+                raise CommandError(
+                    f"{full} {name}: {count['done']} encrypted with the first key before that. Nothing is lost, and "
+                    "the others stand as they were: keep all keys, free some space on that disk, then run this again."
+                ) from error
+            failed = f", {count['failed']} failed" if count["failed"] else ""
+            self.stdout.write(f"{name}: {count['done']} encrypted with the first key{failed}")
+            lost += count["failed"]
         if lost:
             raise CommandError(
                 f"{lost} could not be decrypted with any key, and stand as they were. Add the key that they were"
@@ -30,15 +46,14 @@ class Command(BaseCommand):
             )
 
 
-def _rotate(model: Any, column: str) -> tuple[int, int]:
-    done = failed = 0
+def _rotate(model: Any, column: str) -> Iterator[_Outcome]:
     rows = model._default_manager.exclude(**{column: b""}).exclude(**{column: None})
     for pk, value in rows.values_list("pk", column).iterator():
         try:
             new = rotated(value)
         except CannotDecrypt:
-            failed += 1
+            yield "failed"
             continue
         # Only over what was read: a value that someone enters meanwhile is encrypted with the first key already.
-        done += model._default_manager.filter(pk=pk, **{column: value}).update(**{column: new})
-    return done, failed
+        is_same = model._default_manager.filter(pk=pk, **{column: value}).update(**{column: new})
+        yield "done" if is_same else "entered"

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import DatabaseError, connection
 
-from dashboard import roles
+from dashboard import full_disk, roles
 from scanner.models import Cluster
 
 #: Any number, as long as it is always the same one: PostgreSQL's advisory locks have no names.
@@ -97,9 +97,8 @@ def _wait_for_database(*, seconds: int) -> None:
         except DatabaseError as error:
             if time.monotonic() >= deadline:
                 kind = type(error).__name__
-                raise CommandError(
-                    f"The database lets nobody in ({kind}). Does it run, and is DATABASE_URL right?"
-                ) from None
+                other = f"The database lets nobody in ({kind}). Does it run, and is DATABASE_URL right?"
+                raise CommandError(full_disk.advice(error) or other) from None
             time.sleep(1)
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 
 from scanner.cluster.kubeconfig import usual_places
 from scanner.models import AuditEntry, Cluster, ClusterAccess
 from scanner.scan.access import stored_kubeconfig
 from scanner.scan.choosing import Trial, problems_of, try_cluster
+from scanner.scan.removing import remove_cluster
 
 
 class Command(BaseCommand):
@@ -44,10 +47,10 @@ class Command(BaseCommand):
                 self.stdout.write(f"{cluster.name}\t{context}\tevery {cluster.scan_interval} s")
             return
         if remove:
-            deleted, _ = Cluster.objects.filter(name=name).delete()
-            if not deleted:
+            known = Cluster.objects.filter(name=name).first()
+            if known is None:
                 raise CommandError(f"There is no cluster called {name!r}.")
-            _note(name, "remove-cluster")
+            remove_cluster(known, also=partial(_note, name, "remove-cluster"))
             self.stdout.write(f"{name} is no longer scanned.")
             return
         self._save(name, options)
@@ -73,11 +76,12 @@ class Command(BaseCommand):
         self._tell(cluster, try_cluster(cluster))
         cluster.is_demo = cluster.is_demo or options["demo"]
         cluster.next_scan_at = timezone.now()
-        if cluster.kubeconfig and not is_new:
-            # Of the two places of a kubeconfig the one that was named last counts.
-            ClusterAccess.objects.filter(cluster=cluster).delete()
-        cluster.save()
-        _note(name, "add-cluster" if is_new else "change-cluster")
+        with transaction.atomic():
+            if cluster.kubeconfig and not is_new:
+                # Of the two places of a kubeconfig the one that was named last counts.
+                ClusterAccess.objects.filter(cluster=cluster).delete()
+            cluster.save()
+            _note(name, "add-cluster" if is_new else "change-cluster")
         self.stdout.write(f"{name} is scanned every {cluster.scan_interval} s, starting now.")
 
     def _refuse(self, cluster: Cluster, problems: dict[str, list[str]]) -> None:
