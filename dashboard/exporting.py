@@ -24,8 +24,9 @@ from dashboard.shell import Shell
 from scanner.check import Status
 from scanner.models import Cluster, Freshness
 
-#: What makes a spreadsheet read a cell as a formula (OWASP, CSV injection).
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: What makes a spreadsheet read a cell as a formula (OWASP, CSV injection); the signs of full width, as East Asian
+#: keyboards type them, count in spreadsheets of those languages.
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 CHUNK: Final = 500
 
 Lines = Iterator[Iterable[object]]

@@ -130,7 +130,7 @@ def test_a_file_has_a_name_and_is_kept_by_nobody(ada: Client) -> None:
     assert response["Cache-Control"] == "private, no-store"
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", *"＝＋－＠"])
 def test_nothing_that_a_spreadsheet_would_run_is_exported(ada: Client, text: str) -> None:
     factories.finding(Namespace.objects.first(), "HY01", message=text, object="Pod/x")  # type: ignore[arg-type]
 
