@@ -54,10 +54,17 @@ def _lock(cluster: Cluster) -> None:
 
 @contextmanager
 def unless_removed(cluster: Cluster) -> Iterator[None]:
-    """Around a scan of `cluster`: that it cannot be stored is no mistake of ours when somebody removed it meanwhile."""
+    """Around a scan of `cluster`: that it cannot be stored is no mistake of ours when somebody removed it meanwhile.
+    One that was only put aside is there, and so is the mistake."""
     try:
         yield
     except (DatabaseError, ObjectDoesNotExist) as error:
-        if Cluster.objects.keyed(cluster.pk).exclude(next_scan_at=None).exists():
+        if _is_there(cluster):
             raise
         log.info("%s was removed while it was scanned (%s)", cluster, type(error).__name__)
+
+
+def _is_there(cluster: Cluster) -> bool:
+    """Whether `cluster` has a row; one that is being removed this moment is waited for."""
+    with transaction.atomic():
+        return bool(Cluster.objects.keyed(cluster.pk).select_for_update(no_key=True).values_list("pk"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -58,8 +59,9 @@ def test_a_scan_of_one_namespace_likewise(cluster: Cluster, monkeypatch: pytest.
 
 
 @pytest.mark.django_db
-def test_what_cannot_be_stored_of_a_cluster_that_is_there_is_a_mistake() -> None:
-    with pytest.raises(DatabaseError), removing.unless_removed(factories.cluster()):
+@pytest.mark.parametrize("next_scan_at", [timezone.now(), None], ids=["scanned", "put aside"])
+def test_what_cannot_be_stored_of_a_cluster_that_is_there_is_a_mistake(next_scan_at: datetime | None) -> None:
+    with pytest.raises(DatabaseError), removing.unless_removed(factories.cluster(next_scan_at=next_scan_at)):
         raise DatabaseError("the column is too short")
 
 
