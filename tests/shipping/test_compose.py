@@ -85,6 +85,16 @@ def test_every_image_of_others_has_a_version(services: dict[str, dict[str, Any]]
     assert all(re.search(r":v?\d", image) for image in images), images
 
 
+def test_without_the_internet_what_is_pulled_before_are_the_images_of_others(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    others = {name for name, service in services.items() if name not in OURS and "profiles" not in service}
+    named = re.search(r"`docker compose pull ([^`]+)`", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8"))
+
+    assert named
+    assert set(named[1].split()) == others  # of ours most have no `build`, and would be looked for in a registry
+
+
 def test_who_waits_for_a_service_waits_for_something_that_comes(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         for other, how in service.get("depends_on", {}).items():
