@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # One image for web, worker and beat. Every step is a script in docker/, which the tests run without Docker.
 #   docker build --build-arg VERSION=… --build-arg REVISION=… -t credboard .
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm

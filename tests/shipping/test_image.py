@@ -78,6 +78,7 @@ def test_the_image_holds_what_runs_and_no_tool_that_installs(image: Path) -> Non
     }  # fmt: skip
     assert "django" in installed
     assert not installed & {"pip", "setuptools", "wheel", "pytest", "mypy"}
+    assert not list((image / "venv").rglob("kubernetes/aio"))
 
 
 def test_static_files_are_built_in_with_hashed_names(image: Path) -> None:
