@@ -10,6 +10,7 @@ docs/settings.md is made and unknown variables are told.
 from __future__ import annotations
 
 import difflib
+import fcntl
 import ipaddress
 import os
 import re
@@ -99,14 +100,29 @@ def text(name: str, default: str = "", *, about: str = "", shown: str | None = N
     return _read(name) or default
 
 
-def left_by_up(path: Path) -> str:
-    """What `manage.py up` left in this file of its data folder for other commands beside it; "" without one."""
+def left_by_up(path: Path, *, while_it_runs: bool = False) -> str:
+    """What `manage.py up` left in this file of its data folder for other commands beside it; "" without one.
+
+    With `while_it_runs` only what one says that runs now: it holds a lock on the file, which ends with its process,
+    however that ends. Where the file system knows no locks, a file that is there is believed.
+    """
     try:
-        return path.read_text(encoding="utf-8").strip()
+        with path.open(encoding="utf-8") as file:
+            if while_it_runs and not _is_locked(file.fileno()):
+                return ""
+            return file.read().strip()
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except (OSError, ValueError) as error:
         raise ImproperlyConfigured(f"{path} cannot be read: {type(error).__name__}; {_READABLE_LEFT}") from None
+
+
+def _is_locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
 
 
 def secret(name: str, default: str = "", *, about: str = "", shown: str = "") -> str:

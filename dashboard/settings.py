@@ -172,7 +172,7 @@ SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
 env.section("Scans")
 REDIS_URL = env.url(
     "REDIS_URL",
-    env.left_by_up(BROKER_FILE) or "redis://127.0.0.1:6379/0",
+    env.left_by_up(BROKER_FILE, while_it_runs=True) or "redis://127.0.0.1:6379/0",
     schemes=("redis", "rediss"),
     shown="redis://127.0.0.1:6379/0",
     about="The broker, Redis or Valkey. It only carries ids: what is due stands in the database, so a broker that is "

@@ -12,7 +12,7 @@ from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
-from dashboard import backlog
+from dashboard import backlog, env
 from dashboard.doctor.advice import Advice, Level
 from scanner.models import Cluster
 
@@ -62,7 +62,7 @@ def look_at_broker() -> Iterator[Advice]:
         yield Advice.problem(
             ABOUT,
             f"{where} does not answer ({type(error).__name__}): nothing is scanned.",
-            "Look whether Redis runs, and at host and port in REDIS_URL. Work that is due waits and is not lost.",
+            f"{_remedy()} Work that is due waits and is not lost.",
         )
     else:
         yield Advice.ok(ABOUT, f"{where} answers ({_version(told)}).")
@@ -70,6 +70,14 @@ def look_at_broker() -> Iterator[Advice]:
             yield Advice.warning(ABOUT, f"{waiting:,} tasks wait.", "Start more workers, or scan less often.")
         else:
             yield Advice.ok(ABOUT, f"{waiting:,} tasks wait.")
+
+
+def _remedy() -> str:
+    # Only an `up` that was killed leaves this file behind; the settings do not believe it then.
+    file = settings.BROKER_FILE
+    if not env.text("REDIS_URL") and file.exists() and not env.left_by_up(file, while_it_runs=True):
+        return "manage.py up was killed, and its broker with it: start it again, or set REDIS_URL to another one."
+    return "Look whether Redis runs, and at host and port in REDIS_URL."
 
 
 def _version(told: dict[str, object]) -> str:

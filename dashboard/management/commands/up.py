@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import signal
 import socket
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import StringIO
+from pathlib import Path
 from textwrap import indent
 from typing import Any, Final
 
@@ -183,9 +185,17 @@ def _keep_a_secret_key() -> None:
 
 
 def _told_to_others(stack: ExitStack, url: str) -> str:
-    """`url` of the broker, in a file for commands in another terminal as long as we run."""
-    path = settings.BROKER_FILE
-    path.write_text(url, encoding="utf-8")
+    """`url` of the broker, in a file for commands in another terminal as long as we run: its lock says that we do, also
+    when we are killed and the file stays."""
+    path: Path = settings.BROKER_FILE
+    # By another name first, so that nobody finds one that is not locked yet.
+    draft = path.with_name(f".{path.name}.new")
+    file = stack.enter_context(draft.open("w", encoding="utf-8"))
+    with suppress(OSError):  # a file system without locks: env.left_by_up
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    file.write(url)
+    file.flush()
+    draft.rename(path)
     stack.callback(path.unlink, missing_ok=True)
     return url
 

@@ -38,6 +38,15 @@ class TestBroker:
         assert levels("broker") == {Level.PROBLEM}
         assert "REDIS_URL" in words("broker")
 
+    def test_the_one_of_an_up_that_was_killed_is_not_looked_for_in_settings(
+        self, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("REDIS_URL", raising=False)
+        settings.BROKER_FILE = tmp_path / "broker-url"
+        settings.BROKER_FILE.write_text("redis://127.0.0.1:1/0", encoding="utf-8")
+
+        assert "manage.py up was killed" in words("broker")
+
     def test_one_that_accepts_and_says_nothing_is_not_waited_for_long(self, settings: Any) -> None:
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
