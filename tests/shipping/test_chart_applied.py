@@ -141,12 +141,13 @@ def test_a_restricted_namespace_refuses_a_pod_that_is_not(server: KubeApiServer,
 
 
 class Helm:
-    """`helm` as an administrator, in a Namespace of its own. Hooks are left out: no Pod ever runs here."""
+    """`helm` as an administrator, in a Namespace of its own, with a trial: its one hook waits for no Pod."""
 
     def __init__(self, server: KubeApiServer, folder: Path) -> None:
         self.server = server
         self.namespace = server.create_namespace()
         self._kubeconfig = server.kubeconfig(folder / "kubeconfig")
+        self.keys = f"/api/v1/namespaces/{self.namespace}/secrets/credboard-keys"
 
     def __call__(self, *arguments: str, values: Values | None = None) -> str:
         done = chart.run(*arguments, "--namespace", self.namespace, "--kubeconfig", self._kubeconfig, values=values)
@@ -154,7 +155,7 @@ class Helm:
         return done.stdout
 
     def install(self, *, values: Values = TRIAL) -> str:
-        return self("upgrade", "--install", "credboard", str(CHART), "--no-hooks", values=values)
+        return self("upgrade", "--install", "credboard", str(CHART), values=values)
 
     def get(self, path: str) -> Any:
         return self.server.must("GET", f"/api/v1/namespaces/{self.namespace}/{path}")
@@ -171,7 +172,6 @@ def _helm(server: KubeApiServer, tmp_path: Path) -> Iterator[Helm]:
     done = chart.run(
         "uninstall",
         "credboard",
-        "--no-hooks",
         "--ignore-not-found",
         "--namespace",
         helm.namespace,
@@ -186,6 +186,16 @@ def test_an_upgrade_changes_no_key_and_no_password(helm: Helm) -> None:
     before = [helm.secret(end) for end in ("keys", "postgresql", "valkey")]
     helm.install(values={**TRIAL, "web": {"replicas": 3}})
     assert [helm.secret(end) for end in ("keys", "postgresql", "valkey")] == before
+
+
+def test_going_back_brings_no_former_key_back(helm: Helm) -> None:
+    """Or what was encrypted since with a new one could never be read again: it is nowhere else."""
+    helm.install()
+    changed = {"data": {"encryption-keys": "bmV3"}}
+    helm.server.request("PATCH", helm.keys, changed, content_type="application/merge-patch+json")
+    helm.install(values={**TRIAL, "web": {"replicas": 3}})
+    helm("rollback", "credboard", "1")
+    assert helm.secret("keys")["encryption-keys"] == "bmV3"
 
 
 def test_an_upgrade_of_nothing_starts_no_pod_again(helm: Helm) -> None:
@@ -203,7 +213,7 @@ def test_an_upgrade_of_nothing_starts_no_pod_again(helm: Helm) -> None:
 def test_a_release_that_is_installed_again_finds_its_keys_and_the_password_of_its_database(helm: Helm) -> None:
     helm.install()
     before = [helm.secret(end) for end in ("keys", "postgresql")]
-    helm("uninstall", "credboard", "--no-hooks")
+    helm("uninstall", "credboard")
     left = [name_of(one) for one in helm.get("secrets")["items"]]
     assert sorted(left) == ["credboard-keys", "credboard-postgresql"]
     helm.install()
@@ -220,20 +230,16 @@ def test_nothing_is_left_in_the_cluster_by_a_release_that_is_gone(helm: Helm) ->
 
     helm.install()
     assert len(roles()) == 6
-    helm("uninstall", "credboard", "--no-hooks")
+    helm("uninstall", "credboard")
     assert roles() == []
 
 
-def test_a_lost_key_is_made_anew_and_the_others_stay(helm: Helm) -> None:
+def test_an_upgrade_stops_where_a_key_is_lost_and_says_which(helm: Helm) -> None:
     helm.install()
-    before = helm.secret("keys")
-    path = f"/api/v1/namespaces/{helm.namespace}/secrets/credboard-keys"
     patch = {"data": {"encryption-keys": None}}
-    helm.server.request("PATCH", path, patch, content_type="application/merge-patch+json")
-    helm.install(values={**TRIAL, "web": {"replicas": 3}})
-    after = helm.secret("keys")
-    assert {**after, "encryption-keys": ""} == {**before, "encryption-keys": ""}
-    assert after["encryption-keys"]
+    helm.server.request("PATCH", helm.keys, patch, content_type="application/merge-patch+json")
+    with pytest.raises(AssertionError, match="the Secret credboard-keys has no encryption-keys: put the former one"):
+        helm.install(values={**TRIAL, "web": {"replicas": 3}})
 
 
 def test_the_rights_follow_the_mode_of_an_upgrade(helm: Helm) -> None:
