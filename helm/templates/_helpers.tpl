@@ -16,7 +16,7 @@ revision to its name in a label (63). A release's name may begin with a digit an
 {{- end }}
 
 {{- define "credboard.instance" -}}
-app.kubernetes.io/name: {{ include "credboard.name" . }}
+app.kubernetes.io/name: {{ include "credboard.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
@@ -43,7 +43,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 
 {{- define "credboard.image" -}}
-{{- $version := ternary (printf "@%s" .Values.image.digest) (printf ":%s" (.Values.image.tag | default .Chart.AppVersion)) (ne .Values.image.digest "") -}}
+{{- $version := printf ":%s" (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- with .Values.image.digest }}{{ $version = printf "@%s" . }}{{ end -}}
 {{ include "credboard.mirrored" (dict "root" . "image" (printf "%s%s" .Values.image.repository $version)) }}
 {{- end }}
 
@@ -85,7 +86,7 @@ capabilities: { drop: [ALL] }
 {{- define "credboard.pullSecrets" -}}
 {{- $names := list }}
 {{- /* Other charts under the same `global` may want objects. */ -}}
-{{- range concat .Values.imagePullSecrets .Values.global.imagePullSecrets }}
+{{- range concat (.Values.imagePullSecrets | default list) (.Values.global.imagePullSecrets | default list) }}
 {{- if kindIs "string" . }}{{ $names = append $names . }}{{ else }}{{ $names = append $names .name }}{{ end }}
 {{- end }}
 {{- with uniq $names }}
@@ -99,7 +100,7 @@ imagePullSecrets:
 {{- /* Where a Pod may run: {root, values} with the values of its role. */ -}}
 {{- define "credboard.placement" -}}
 {{- with .root.Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- range $key := list "nodeSelector" "tolerations" "affinity" }}
 {{- with index $.values $key }}
@@ -124,7 +125,7 @@ apiVersion: v1
 kind: ServiceAccount
 metadata:
   name: {{ include "credboard.fullname" .root }}-{{ .role }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "credboard.labels" . | nindent 4 }}
   {{- with (index .root.Values .role).serviceAccountAnnotations }}
   annotations: {{- toYaml . | nindent 4 }}
@@ -142,7 +143,7 @@ automountServiceAccountToken: false
 
 {{- /* The host of `url`. */ -}}
 {{- define "credboard.host" -}}
-{{ (urlParse .Values.url).host | splitList ":" | first }}
+{{ regexReplaceAll ":[0-9]*$" (urlParse .Values.url).host "" | lower }}
 {{- end }}
 
 {{- /* Hosts under which it answers: those of all ways in, its Service, and what probes and port-forwards ask for. The last are never to
@@ -150,9 +151,9 @@ be missing, or the kubelet would kill what works. */ -}}
 {{- define "credboard.hosts" -}}
 {{- $name := include "credboard.fullname" . }}
 {{- $hosts := list (include "credboard.host" .) }}
-{{- if .Values.ingress.enabled }}{{ $hosts = concat $hosts .Values.ingress.hosts }}{{ end }}
-{{- with .Values.settings.CREDBOARD_ALLOWED_HOSTS }}{{ $hosts = concat $hosts (include "credboard.text" . | splitList ",") }}{{ end }}
-{{- if .Values.gateway.enabled }}{{ $hosts = concat $hosts .Values.gateway.hostnames }}{{ end }}
+{{- if .Values.ingress.enabled }}{{ $hosts = concat $hosts (.Values.ingress.hosts | default list) }}{{ end }}
+{{- with (.Values.settings | default dict).CREDBOARD_ALLOWED_HOSTS }}{{ $hosts = concat $hosts (include "credboard.text" . | splitList ",") }}{{ end }}
+{{- if .Values.gateway.enabled }}{{ $hosts = concat $hosts (.Values.gateway.hostnames | default list) }}{{ end }}
 {{- if .Values.istio.enabled }}{{ $hosts = concat $hosts (without .Values.istio.hosts "*") }}{{ end }}
 {{- $hosts = concat $hosts (list $name (printf "%s.%s.svc" $name .Release.Namespace) "localhost" "127.0.0.1") }}
 {{- $answered := list }}
@@ -162,7 +163,7 @@ be missing, or the kubelet would kill what works. */ -}}
 
 {{- /* The settings that follow from other values, as YAML; `settings` may overrule them. */ -}}
 {{- define "credboard.ownSettings" -}}
-CREDBOARD_URL: {{ printf "%s%s" (trimSuffix "/" .Values.url) .Values.pathPrefix | quote }}
+CREDBOARD_URL: {{ printf "%s%s" (trimSuffix "/" .Values.url) (.Values.pathPrefix | default "") | quote }}
 CREDBOARD_HTTPS: {{ hasPrefix "https://" .Values.url | quote }}
 CREDBOARD_ALLOWED_HOSTS: {{ include "credboard.hosts" . | quote }}
 {{- if hasPrefix "https://" .Values.url }}
@@ -190,7 +191,11 @@ CREDBOARD_WRITE_AS: person
   "CREDBOARD_ENCRYPTION_KEYS" "keys.existingSecret"
   "CREDBOARD_POLICY_FILE" "policy"
   "CREDBOARD_READ_ONLY" "rbac.mode"
-  "CREDBOARD_WRITE_AS" "rbac.impersonation" }}
+  "CREDBOARD_WRITE_AS" "rbac.impersonation"
+  "DATABASE_PASSWORD" "postgresql.existingSecret"
+  "REDIS_PASSWORD" "valkey.existingSecret" }}
+{{- $plain := .Values.settings | default dict }}
+{{- $secret := .Values.secretSettings | default dict }}
 {{- if and .Values.postgresql.enabled .Values.database.existingSecret }}
 {{- fail "database.existingSecret names a database, and postgresql.enabled makes another: choose one" }}
 {{- end }}
@@ -198,39 +203,42 @@ CREDBOARD_WRITE_AS: person
 {{- fail "redis.existingSecret names a broker, and valkey.enabled makes another: set valkey.enabled=false to use yours" }}
 {{- end }}
 {{- range $name, $value := $elsewhere }}
-{{- if or (hasKey $.Values.settings $name) (hasKey $.Values.secretSettings $name) }}
+{{- if or (hasKey $plain $name) (hasKey $secret $name) }}
 {{- fail (printf "%s is set by the chart: use %s" $name $value) }}
 {{- end }}
 {{- end }}
-{{- range $name, $value := .Values.settings }}
-{{- if hasKey $.Values.secretSettings $name }}
+{{- range $name, $value := $plain }}
+{{- if hasKey $secret $name }}
 {{- fail (printf "%s is both in settings and in secretSettings" $name) }}
 {{- end }}
+{{- if has $name (list "CREDBOARD_ADMIN_PASSWORD" "CREDBOARD_METRICS_TOKEN" "CREDBOARD_SECRET_KEY_FALLBACKS" "CREDBOARD_SMTP_PASSWORD") }}
+{{- fail (printf "%s is secret, and settings are read by whoever may read Pods: name a Secret with it in secretSettings" $name) }}
 {{- end }}
-{{- $settings := merge (dict) (omit .Values.settings "CREDBOARD_ALLOWED_HOSTS") (include "credboard.ownSettings" . | fromYaml) }}
+{{- end }}
+{{- $settings := merge (dict) (omit $plain "CREDBOARD_ALLOWED_HOSTS") (include "credboard.ownSettings" . | fromYaml) }}
 {{- range $name, $value := $settings }}
-{{- if not (hasKey $.Values.secretSettings $name) }}
-- name: {{ $name }}
+{{- if not (hasKey $secret $name) }}
+- name: {{ $name | quote }}
   value: {{ include "credboard.text" $value | quote }}
 {{- end }}
 {{- end }}
 {{- if .Values.postgresql.enabled }}
 - name: DATABASE_PASSWORD
-  valueFrom: { secretKeyRef: { name: {{ include "credboard.postgresqlSecret" . }}, key: password } }
+  valueFrom: { secretKeyRef: { name: {{ include "credboard.postgresqlSecret" . | quote }}, key: password } }
 - name: DATABASE_URL
   value: postgres://credboard:$(DATABASE_PASSWORD)@{{ include "credboard.fullname" . }}-postgresql:5432/credboard
 {{- else }}
 - name: DATABASE_URL
-  valueFrom: { secretKeyRef: { name: {{ required "database.existingSecret names the Secret with DATABASE_URL; for a trial set postgresql.enabled=true" .Values.database.existingSecret }}, key: {{ .Values.database.urlKey }} } }
+  valueFrom: { secretKeyRef: { name: {{ required "database.existingSecret names the Secret with DATABASE_URL; for a trial set postgresql.enabled=true" .Values.database.existingSecret | quote }}, key: {{ .Values.database.urlKey | quote }} } }
 {{- end }}
-{{- range $name, $from := .Values.secretSettings }}
-- name: {{ $name }}
-  valueFrom: { secretKeyRef: { name: {{ $from.name }}, key: {{ $from.key }} } }
+{{- range $name, $from := $secret }}
+- name: {{ $name | quote }}
+  valueFrom: { secretKeyRef: { name: {{ $from.name | quote }}, key: {{ $from.key | quote }} } }
 {{- end }}
 {{- with .Values.metrics.serviceMonitor.tokenSecret }}
-{{- if and .name (not (hasKey $.Values.secretSettings "CREDBOARD_METRICS_TOKEN")) }}
+{{- if and .name (not (hasKey $secret "CREDBOARD_METRICS_TOKEN")) }}
 - name: CREDBOARD_METRICS_TOKEN
-  valueFrom: { secretKeyRef: { name: {{ .name }}, key: {{ .key }} } }
+  valueFrom: { secretKeyRef: { name: {{ .name | quote }}, key: {{ .key | quote }} } }
 {{- end }}
 {{- end }}
 {{- end }}
@@ -239,17 +247,17 @@ CREDBOARD_WRITE_AS: person
 {{- define "credboard.brokerEnv" -}}
 {{- if .Values.valkey.enabled }}
 - name: REDIS_PASSWORD
-  valueFrom: { secretKeyRef: { name: {{ include "credboard.valkeySecret" . }}, key: password } }
+  valueFrom: { secretKeyRef: { name: {{ include "credboard.valkeySecret" . | quote }}, key: password } }
 - name: REDIS_URL
   value: redis://:$(REDIS_PASSWORD)@{{ include "credboard.fullname" . }}-valkey:6379/0
 {{- else }}
 - name: REDIS_URL
-  valueFrom: { secretKeyRef: { name: {{ required "redis.existingSecret names the Secret with REDIS_URL; or set valkey.enabled=true" .Values.redis.existingSecret }}, key: {{ .Values.redis.urlKey }} } }
+  valueFrom: { secretKeyRef: { name: {{ required "redis.existingSecret names the Secret with REDIS_URL; or set valkey.enabled=true" .Values.redis.existingSecret | quote }}, key: {{ .Values.redis.urlKey | quote }} } }
 {{- end }}
 {{- end }}
 
 {{- define "credboard.keysEnv" -}}
-{{- $keys := include "credboard.keysSecret" . -}}
+{{- $keys := include "credboard.keysSecret" . | quote -}}
 - name: CREDBOARD_SECRET_KEY
   valueFrom: { secretKeyRef: { name: {{ $keys }}, key: secret-key } }
 - name: CREDBOARD_FINGERPRINT_KEY
@@ -319,11 +327,13 @@ apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {{ $name }}
-  namespace: {{ $root.Release.Namespace }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels: {{- include "credboard.labels" . | nindent 4 }}
 spec:
   {{- if not (and .values.autoscaling .values.autoscaling.enabled) }}
   replicas: {{ .values.replicas }}
+  {{- else if gt (int64 .values.autoscaling.minReplicas) (int64 .values.autoscaling.maxReplicas) }}
+  {{- fail (printf "%s.autoscaling: minReplicas is more than maxReplicas" .role) }}
   {{- end }}
   revisionHistoryLimit: 3
   strategy:
@@ -333,7 +343,7 @@ spec:
     matchLabels: {{- include "credboard.selector" . | nindent 6 }}
   template:
     metadata:
-      labels: {{- merge (include "credboard.labels" . | fromYaml) .values.podLabels | toYaml | nindent 8 }}
+      labels: {{- merge (include "credboard.labels" . | fromYaml) (.values.podLabels | default dict) | toYaml | nindent 8 }}
       annotations:
         {{- if $root.Values.policy }}
         checksum/policy: {{ sha256sum $root.Values.policy }}

@@ -140,7 +140,12 @@ MATRIX: Final[Mapping[str, Values]] = {
             "autoscaling": {
                 "enabled": True,
                 "by": "keda",
-                "keda": {"redisAddress": "r.example.com:6380", "redisTLS": True, "triggerAuthentication": "redis"},
+                "keda": {
+                    "redisAddress": "r.example.com:6380",
+                    "redisDatabase": 3,
+                    "redisTLS": True,
+                    "triggerAuthentication": "redis",
+                },
             }
         },
     },

@@ -16,6 +16,10 @@ from tests.shipping import chart
 from tests.shipping.chart import EVERYTHING, EXTERNAL, KUBEFLOW, LARGE, MATRIX, TRIAL, Json, Values
 from tests.shipping.chart_readme import CHART, readme
 
+#: Defaults that say nothing: null says the same.
+EMPTY: list[Json] = ["", [], {}, None]
+#: Where null lets Kubernetes choose.
+MAY_BE_NULL = {"resources", "podSecurityContext"}
 METRICS_PAGE = CHART.parent / "docs" / "metrics.md"
 OUR_METRIC = re.compile(r"\bcredboard_[a-z_]+\b")
 
@@ -113,7 +117,9 @@ def test_every_variable_is_a_setting(name: str) -> None:
 
 def test_the_keys_are_kept_and_of_use() -> None:
     keys = chart.named(chart.render(), "Secret", "-keys")
-    assert keys["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    told = keys["metadata"]["annotations"]
+    assert told["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert "before-hook-creation" not in told["helm.sh/hook-delete-policy"], "Helm takes that one where none is named"
     data = {name: base64.b64decode(value).decode() for name, value in keys["data"].items()}
     Fernet(data["encryption-keys"])
     assert len(data["secret-key"]) == len(data["fingerprint-key"]) == 50
@@ -275,6 +281,7 @@ def test_keda_is_told_of_the_queue_that_celery_uses() -> None:
     trigger = chart.named(chart.render(MATRIX["worker by an external queue"]), "ScaledObject")["spec"]["triggers"][0]
     assert trigger["metadata"]["listName"] == "celery"
     assert trigger["metadata"]["address"] == "r.example.com:6380"
+    assert trigger["metadata"]["databaseIndex"] == "3"
     assert trigger["authenticationRef"] == {"name": "redis"}
     bundled = chart.named(chart.render(MATRIX["worker by queue"]), "ScaledObject")["spec"]["triggers"][0]["metadata"]
     assert bundled["address"] == "credboard-valkey.ops.svc:6379"
@@ -289,6 +296,23 @@ def test_the_path_without_its_slash_leads_to_the_one_with_it() -> None:
     assert route["match"] == [{"uri": {"prefix": "/credboard/"}}]
 
 
+def test_what_is_left_blank_is_as_if_it_were_not_there() -> None:
+    """As `settings:` is to YAML when all that stood under it was commented out."""
+
+    def blank(values: Json) -> Json:
+        parts = {name: blank(value) for name, value in values.items() if isinstance(value, dict) and value}
+        return parts | {name: None for name, value in values.items() if value in EMPTY}
+
+    def rendered(values: Values) -> list[Json]:
+        return [one for one in chart.render(values) if one["kind"] != "Secret"]
+
+    nulls = blank(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")))
+    for name in ("postgresql", "ingress", "istio", "watch"):
+        nulls[name]["enabled"] = True
+    given = {name: {"enabled": True} for name in ("postgresql", "ingress", "istio", "watch")}
+    assert rendered(nulls) == rendered(given)
+
+
 def test_the_schema_knows_every_value_and_no_other() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 
@@ -298,9 +322,12 @@ def test_the_schema_knows_every_value_and_no_other() -> None:
         if (
             part.get("additionalProperties") is False
             and "patternProperties" not in part
-            and not path.endswith("resources")
+            and path.rpartition(".")[2] not in MAY_BE_NULL
         ):
             assert set(part["properties"]) == set(values), f"at {path or 'the root'}"
+            # Helm takes away what is null in a values.yaml. What it means then is told only by what is empty anyway.
+            told = {name for name, value in values.items() if value not in EMPTY and name not in MAY_BE_NULL}
+            assert set(part.get("required", ())) == told, f"at {path or 'the root'}"
             for name, value in values.items():
                 compare(part["properties"][name], value, f"{path}.{name}".strip("."))
 

@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 
 from tests.shipping import chart
-from tests.shipping.chart import EVERYTHING, EXTERNAL, KUBEFLOW, MATRIX, OPENSHIFT, TRIAL, Json, Values
+from tests.shipping.chart import EVERYTHING, EXTERNAL, KUBEFLOW, MATRIX, MONITORING, OPENSHIFT, TRIAL, Json, Values
 from tests.shipping.chart_readme import CHART
 
+WITH_PROXY = {
+    **EXTERNAL,
+    "extraInitContainers": EVERYTHING["extraInitContainers"],
+    "networkPolicy": {"extraEgress": [{"ports": [{"port": 3307}]}]},
+}
 LONG = "a-release-with-quite-the-longest-name-that-helm-takes"
 
 
@@ -37,6 +42,40 @@ def test_names_are_valid_whatever_the_release_is_called(release: str) -> None:
         assert chart.is_of_cluster(one) or re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])", name), name
     database = chart.named(documents, "StatefulSet")["metadata"]["name"]
     assert len(f"{database}-0123456789") <= 63, "with the hash of its revision it is the value of a label"
+
+
+#: What YAML takes for something else than a text, and Kubernetes for a name.
+ODD = ("123", "null", "true", "0x1f")
+
+
+def test_names_that_look_like_numbers_stay_names() -> None:
+    """Or a Role for the Namespace "null" would be made in that of the release, and one for "0x1f" in "31"."""
+    values = {
+        "nameOverride": "null",
+        "fullnameOverride": "true",
+        "priorityClassName": "123",
+        "keys": {"existingSecret": "0x1f"},
+        "secretSettings": {"CREDBOARD_SMTP_PASSWORD": {"name": "123", "key": "true"}},
+        "postgresql": {"enabled": True, "existingSecret": "123", "storageClass": "123"},
+        "valkey": {"existingSecret": "123"},
+        "worker": {"autoscaling": {"enabled": True, "by": "keda", "keda": {"namespace": "123"}}},
+        "rbac": {"mode": "namespaces", "namespaces": ODD},
+        "ingress": {"enabled": True, "className": "123"},
+        "gateway": {"enabled": True, "parentRefs": [{"name": "123"}]},
+        "istio": {"enabled": True},
+        "metrics": {**MONITORING, "serviceMonitor": {"enabled": True, "tokenSecret": {"name": "123", "key": "123"}}},
+    }
+    documents = chart.render(values, release="null", namespace="123")
+    assert {one["metadata"]["namespace"] for one in chart.of_kind(documents, "Role")} == set(ODD)
+
+    def texts(part: Json) -> None:
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            if isinstance(value, dict | list):
+                texts(value)
+            elif key in {"name", "namespace", "key", "host"} or str(key).endswith(("Name", "/name")):
+                assert isinstance(value, str), (key, value)
+
+    texts(documents)
 
 
 def test_long_names_that_differ_only_at_their_end_stay_apart() -> None:
@@ -87,6 +126,12 @@ def test_common_labels_are_on_everything_and_choose_nothing() -> None:
     assert "labels" not in claim["metadata"], "an upgrade may not change them"
 
 
+def test_labels_for_prometheus_win_over_common_ones() -> None:
+    values = {**TRIAL, "commonLabels": {"release": "x"}, "metrics": MONITORING}
+    done = chart.run("template", "c", CHART, "--show-only", "templates/monitoring.yaml", values=values)
+    assert (done.stdout.count(" release: prometheus\n"), done.stdout.count(" release: x\n")) == (2, 1)
+
+
 def test_nothing_that_cannot_be_changed_holds_the_version_of_the_chart() -> None:
     for one in chart.of_kind(chart.render(EVERYTHING), "Deployment", "StatefulSet"):
         fixed = [one["spec"]["selector"], one["spec"].get("volumeClaimTemplates")]
@@ -133,12 +178,20 @@ def test_every_pod_has_the_priority_class() -> None:
         assert pod["spec"]["priorityClassName"] == "system-cluster-critical", name
 
 
-@pytest.mark.parametrize("values", [EVERYTHING, {**EXTERNAL, "extraInitContainers": EVERYTHING["extraInitContainers"]}])
+@pytest.mark.parametrize("values", [EVERYTHING, WITH_PROXY])
 def test_what_a_sidecar_brings_is_there_before_the_migration(values: Values) -> None:
     for name, pod in chart.pod_templates(chart.render(values)).items():
         if not name.endswith(("-valkey", "-postgresql", "-test-ready")):
             order = [one["name"] for one in (*pod["spec"]["initContainers"], *pod["spec"]["containers"])]
             assert order[0] == "proxy", name
+
+
+def test_a_sidecar_gets_out_of_every_pod_that_it_is_in() -> None:
+    documents = chart.render(WITH_PROXY)
+    policies = {one["metadata"]["name"]: one["spec"]["egress"] for one in chart.of_kind(documents, "NetworkPolicy")}
+    for name, pod in chart.pod_templates(documents).items():
+        if "initContainers" in pod["spec"]:
+            assert {"ports": [{"port": 3307}]} in policies[name], name
 
 
 def test_service_accounts_take_a_role_of_a_cloud() -> None:
@@ -194,6 +247,11 @@ def test_the_web_has_time_to_answer_what_it_began() -> None:
 def test_hosts_of_ones_own_are_answered_beside_those_that_probes_ask_for(more: Any) -> None:
     hosts = chart.environment(web({**TRIAL, "settings": {"CREDBOARD_ALLOWED_HOSTS": more}}))["CREDBOARD_ALLOWED_HOSTS"]
     assert {"other.example.com", ".example.org", "localhost", "credboard.example.com"} <= set(hosts.split(","))
+
+
+def test_it_answers_under_the_host_of_its_url_however_that_is_written() -> None:
+    hosts = chart.environment(web({**TRIAL, "url": "http://[2001:DB8::1]:8080/"}))["CREDBOARD_ALLOWED_HOSTS"]
+    assert hosts.split(",")[0] == "[2001:db8::1]"
 
 
 def test_an_ingress_leads_from_the_host_of_the_url_unless_others_are_named() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard import env
 from tests.shipping import chart
 from tests.shipping.chart import EXTERNAL, TRIAL, Values
 from tests.shipping.chart_readme import CHART
@@ -18,6 +19,7 @@ from tests.shipping.chart_readme import CHART
         ({"web": {"replicas": -1}}, "web/replicas"),
         ({"url": "credboard.example.com"}, "url"),
         ({"url": "https://example.com/credboard"}, "url"),
+        ({"url": "https://ada:hunter2@example.com"}, "url"),
         ({"pathPrefix": "credboard"}, "pathPrefix"),
         ({"pathPrefix": "/credboard/"}, "pathPrefix"),
         ({"rbac": {"mode": "admin"}}, "rbac/mode"),
@@ -37,6 +39,8 @@ from tests.shipping.chart_readme import CHART
         ({"secretSettings": {"CREDBOARD_SMTP_PASSWORD": "hunter2"}}, "secretSettings/CREDBOARD_SMTP_PASSWORD"),
         ({"secretSettings": {"CREDBOARD_SMTP_PASSWORD": {"name": "mail"}}}, "secretSettings/CREDBOARD_SMTP_PASSWORD"),
         ({"image": {"digest": "sha256:abc"}}, "image/digest"),
+        ({"image": {"repository": "registry.example.com/credboard:0.1.0"}}, "image/repository"),
+        ({"web": {"replicas": None}}, "replicas"),
         ({"image": {"pullPolicy": "always"}}, "image/pullPolicy"),
         ({"imagePullSecrets": [{"name": "regcred"}]}, "imagePullSecrets/0"),
         ({"postgresql": {"size": "5 GB"}}, "postgresql/size"),
@@ -86,6 +90,12 @@ def test_a_wrong_value_is_refused_by_its_path(values: Values, path: str) -> None
         ),
         ({**TRIAL, "settings": {"DATABASE_URL": "postgres://"}}, "DATABASE_URL is set by the chart: use database."),
         ({**TRIAL, "settings": {"CREDBOARD_READ_ONLY": True}}, "use rbac.mode"),
+        ({**TRIAL, "settings": {"REDIS_PASSWORD": "x"}}, "use valkey.existingSecret"),
+        ({**TRIAL, "settings": {"CREDBOARD_SMTP_PASSWORD": "x"}}, "name a Secret with it in secretSettings"),
+        (
+            {**TRIAL, "worker": {"autoscaling": {"enabled": True, "minReplicas": 11}}},
+            "worker.autoscaling: minReplicas is more than maxReplicas",
+        ),
         (
             {**TRIAL, "settings": {"CREDBOARD_X": "1"}, "secretSettings": {"CREDBOARD_X": {"name": "a", "key": "b"}}},
             "CREDBOARD_X is both in settings and in secretSettings",
@@ -99,6 +109,13 @@ def test_a_wrong_value_is_refused_by_its_path(values: Values, path: str) -> None
 )
 def test_values_that_do_not_go_together_are_refused_with_words(values: Values, words: str) -> None:
     assert words in chart.refusal(values)
+
+
+def test_no_secret_setting_is_taken_in_clear() -> None:
+    helpers = (CHART / "templates" / "_helpers.tpl").read_text(encoding="utf-8")
+    secret = [one.name for one in env.declared() if one.is_secret]
+    assert "CREDBOARD_SMTP_PASSWORD" in secret
+    assert [name for name in secret if f'"{name}"' not in helpers] == []
 
 
 @pytest.mark.parametrize(
