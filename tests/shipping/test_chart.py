@@ -356,6 +356,12 @@ def test_rules_and_dashboard_ask_only_for_metrics_that_are_served() -> None:
         assert names <= known, expression
 
 
+def test_that_nothing_is_told_is_an_alert_of_its_own() -> None:
+    """All others ask for metrics, which a web or a database that is down does not tell."""
+    rules = yaml.safe_load((CHART / "rules.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    assert [rule["expr"] for rule in rules if "absent" in rule["expr"]] == ["absent(credboard_broker_up)"]
+
+
 def test_the_rules_are_those_of_the_page_about_metrics() -> None:
     text = METRICS_PAGE.read_text(encoding="utf-8")
     page = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("groups:"))
