@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from dashboard.creation import Known
+from dashboard.identity import client_address
 from dashboard.models import FailedSignIn
 from scanner.credential import CredentialKind, Unparsable
 from scanner.credential import Field as KindField
@@ -45,7 +46,7 @@ class SignInForm(AuthenticationForm):
         username = self.cleaned_data.get("username")
         if not username or not self.cleaned_data.get("password"):
             return self.cleaned_data
-        address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
+        address = client_address(self.request) if self.request else ""
         now = timezone.now()
         allowed_at = FailedSignIn.objects.begin(username, address, now=now)
         if allowed_at is not None:

@@ -25,6 +25,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
+from dashboard.env import Network
 from scanner.cluster import Person
 from scanner.cluster.errors import Ask, grant_commands
 from scanner.models import Namespace
@@ -37,6 +38,7 @@ MOST_GROUPS: Final = 200
 #: Names that only Kubernetes itself gives; an access review for one of them would answer for the control plane.
 RESERVED: Final = "system:"
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 P = ParamSpec("P")
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -80,13 +82,43 @@ def _refusal(words: str) -> HttpResponse:
 
 def is_trusted_peer(address: str) -> bool:
     """True when `address` (REMOTE_ADDR) is in `settings.TRUSTED_PROXIES`; "" (a Unix socket) never is."""
+    return _is_in(_address(address), settings.TRUSTED_PROXIES)
+
+
+def client_address(request: HttpRequest) -> str:
+    """Where `request` comes from, for limits of what one address may try; an IPv6 network stands for all its addresses.
+
+    X-Forwarded-For counts only from a proxy of ours (`settings.TRUSTED_PROXIES`, `settings.FORWARDED_BY`). Each proxy
+    adds the peer that it saw at the right end, so the first entry from there that is none of ours is the client;
+    whatever stands left of it may be made up.
+    """
+    proxies = (*settings.TRUSTED_PROXIES, *settings.FORWARDED_BY)
+    peer = _address(request.META.get("REMOTE_ADDR", ""))
+    entries = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    while entries and _is_in(peer, proxies) and (before := _address(entries.pop())):
+        peer = before
+    if isinstance(peer, ipaddress.IPv6Address):
+        # One client has a whole network of this size, and can try from each address of it.
+        return str(ipaddress.IPv6Network((int(peer), 64), strict=False))
+    return str(peer or "")
+
+
+def _address(text: str) -> Address | None:
+    """The address in `text`, perhaps with a port as some proxies add it; None when it holds no address."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
     try:
-        peer = ipaddress.ip_address(address)
+        found = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
-        peer = peer.ipv4_mapped
-    return any(peer.version == network.version and peer in network for network in settings.TRUSTED_PROXIES)
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _is_in(peer: Address | None, networks: Iterable[Network]) -> bool:
+    return peer is not None and any(peer.version == one.version and peer in one for one in networks)
 
 
 def claimed(request: HttpRequest) -> Claim | None:

@@ -128,6 +128,11 @@ TRUSTED_PROXIES = env.networks(
     about="Addresses whose user header is believed: those of the mesh's gateway or sidecar, and no others. With none, "
     "nobody can sign in by header.",
 )
+FORWARDED_BY = env.networks(
+    "CREDBOARD_FORWARDED_BY",
+    about="Addresses of proxies that name nobody, such as an Ingress, and are believed only in X-Forwarded-For: from "
+    "which address sign-ins and keys fail, which is limited. Those of CREDBOARD_TRUSTED_PROXIES are believed as well.",
+)
 OPERATORS = frozenset(
     env.words(
         "CREDBOARD_OPERATORS", about="Names that are operators, who see and do everything, when they come by header."

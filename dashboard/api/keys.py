@@ -14,7 +14,7 @@ from ninja.security import APIKeyCookie, HttpBearer
 
 from dashboard.api import throttling
 from dashboard.api.problems import FORBIDDEN, NO_KEY, NOT_FOUND, READ_ONLY, TOO_MANY, Problem
-from dashboard.identity import as_of_now, is_operator
+from dashboard.identity import as_of_now, client_address, is_operator
 from dashboard.models import KEY_MARK, ApiKey
 from scanner.models import Cluster, ClusterQuerySet, Freshness, Namespace, NamespaceQuerySet, Scan
 
@@ -109,7 +109,7 @@ class KeyAuth(HttpBearer):
         now = timezone.now()
         key = ApiKey.objects.holding(token, now=now) if token.startswith(KEY_MARK) else None
         if key is None:
-            allowance = throttling.spend_failure(request.META.get("REMOTE_ADDR", ""))
+            allowance = throttling.spend_failure(client_address(request))
             if allowance.is_spent:
                 wait = {"Retry-After": str(allowance.reset)}
                 raise Problem(TOO_MANY, "Too many calls with a key that is no good.", headers=wait)

@@ -11,7 +11,7 @@ from django.http import Http404, HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings
 
-from dashboard.identity import TrustedHeaderMiddleware, may_create, operator_required, visible_namespace
+from dashboard.identity import TrustedHeaderMiddleware, client_address, may_create, operator_required, visible_namespace
 from scanner.models import NamespaceOwner
 from tests import factories
 
@@ -276,3 +276,31 @@ def test_only_who_signed_in_here_can_sign_out_here(client: Client) -> None:
 
     client.force_login(factories.owner("grace"))
     assert "Sign out" in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("198.51.100.9", "", "198.51.100.9"),
+        ("198.51.100.9", "192.0.2.1", "198.51.100.9"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "192.0.2.1", "192.0.2.1"),
+        ("::ffff:10.0.0.1", "made up, 192.0.2.1", "192.0.2.1"),
+        ("10.0.0.1", "192.0.2.1, 10.0.0.7", "192.0.2.1"),
+        ("10.0.0.1", "192.0.2.1, 10.9.9.9", "10.9.9.9"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "192.0.2.1:4711", "192.0.2.1"),
+        ("10.0.0.1", "[2001:db8:1:2::3]:4711", "2001:db8:1:2::/64"),
+        ("10.0.0.1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("10.0.0.1", "192.0.2.1, unknown", "10.0.0.1"),
+        ("10.0.0.1", "192.0.2.1,", "10.0.0.1"),
+        ("10.0.0.1", "[", "10.0.0.1"),
+        ("", "192.0.2.1", ""),
+    ],
+)
+def test_where_a_request_comes_from(settings: Settings, peer: str, forwarded: str, client: str) -> None:
+    settings.TRUSTED_PROXIES = [ipaddress.ip_network("10.0.0.0/30")]
+    settings.FORWARDED_BY = [ipaddress.ip_network("10.0.0.7/32")]
+    request = RequestFactory().get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)
+
+    assert client_address(request) == client

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 import time_machine
@@ -101,6 +102,24 @@ def test_the_limit_is_of_one_name_from_one_address(client: Client, ada: User) ->
 
     assert sign_in(Client(), REMOTE_ADDR="192.0.2.7") == 302
     assert sign_in(Client(), username="grace") == 302
+
+
+def test_behind_a_proxy_of_ours_the_limit_is_that_of_the_client(client: Client, ada: User, settings: Settings) -> None:
+    settings.FORWARDED_BY = [ip_network("10.0.0.0/24")]
+    for number in range(6):
+        # What the attacker made up stands left of what the proxy adds.
+        made_up = f"192.0.2.{number}, 198.51.100.9"
+        sign_in(client, password="wrong", REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR=made_up)
+
+    assert sign_in(Client(), REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="198.51.100.9") == 200
+    assert sign_in(Client(), REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="198.51.100.7") == 302
+
+
+def test_nobody_else_is_believed_about_where_they_come_from(client: Client, ada: User) -> None:
+    for number in range(6):
+        sign_in(client, password="wrong", REMOTE_ADDR="198.51.100.9", HTTP_X_FORWARDED_FOR=f"192.0.2.{number}")
+
+    assert sign_in(Client(), REMOTE_ADDR="198.51.100.9", HTTP_X_FORWARDED_FOR="192.0.2.77") == 200
 
 
 def test_another_spelling_is_the_same_name_for_the_limit(client: Client, ada: User) -> None:
