@@ -353,7 +353,7 @@ def _read(name: str) -> str:
     # The value itself, set under the name of the file by mistake, must not be told: that is no absolute path.
     where = f"{name}_FILE={path}" if path.startswith("/") else f"{name}_FILE"
     try:
-        value = Path(path).read_text(encoding="utf-8").strip()
+        value = Path(path).read_text(encoding="utf-8-sig").strip()  # with or without the mark that Windows begins with
     except (OSError, ValueError) as error:
         raise ImproperlyConfigured(f"{where} cannot be read: {type(error).__name__}; {_READABLE}") from None
     if not value:

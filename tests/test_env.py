@@ -133,9 +133,10 @@ def test_a_bad_value_is_refused_with_its_name_and_what_it_should_be(
     assert NAME in str(refused.value)
 
 
-def test_a_value_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["s3cr3t", "s3cr3t\n", "\ufeffs3cr3t\r\n"], ids=["bare", "line", "windows"])
+def test_a_value_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str) -> None:
     path = tmp_path / "value"
-    path.write_text("s3cr3t\n", encoding="utf-8")
+    path.write_text(content, encoding="utf-8", newline="")
     monkeypatch.setenv(f"{NAME}_FILE", str(path))
     assert env.text(NAME, "default") == "s3cr3t"
 
