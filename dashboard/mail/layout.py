@@ -44,7 +44,10 @@ class Limits:
 def clean(text: str, longest: int = LONGEST_SENTENCE) -> str:
     """`text` on one line, without what cannot be printed or turns the direction of writing, cut to `longest`."""
     # What is cut away anyway is not looked at: a message may have megabytes.
-    line = " ".join("".join(one if one.isprintable() else " " for one in text[: 8 * longest]).split())
+    start = text[: 8 * longest]
+    if not start.isprintable():  # which is rare, and looking at each character is slow
+        start = "".join(one if one.isprintable() else " " for one in start)
+    line = " ".join(start.split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
