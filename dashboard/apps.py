@@ -6,6 +6,8 @@ from pathlib import Path
 from django.apps import AppConfig
 from django.conf import settings
 
+from dashboard.celery import app  # noqa: F401 (from here on tasks are of it)
+
 
 class DashboardConfig(AppConfig):
     """What people see."""

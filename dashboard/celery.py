@@ -8,6 +8,8 @@ from typing import Any
 from celery import Celery, bootsteps
 from kombu.transport import redis
 
+from dashboard import alive
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 
 app = Celery("credboard")
@@ -21,9 +23,6 @@ class _SaysThatItTurns(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Timer",)
 
     def start(self, worker: Any) -> None:
-        # Only here: `python -m dashboard.alive` imports this package first, and must not find itself there.
-        from dashboard import alive  # noqa: PLC0415
-
         alive.watch_worker(worker)
 
 

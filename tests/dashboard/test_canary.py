@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from dashboard import celery_app
+from dashboard.celery import app as celery_app
 from dashboard.demo.server import DemoCluster
 from dashboard.mail.server import Sender
 from dashboard.models import Mail, Subscription

@@ -60,6 +60,15 @@ def test_the_image_runs_as_nobody_in_particular_and_ends_on_sigterm() -> None:
     assert "\nSTOPSIGNAL SIGTERM\n" in DOCKERFILE
 
 
+def test_a_health_check_starts_neither_django_nor_celery() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "dashboard.alive", "beat"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert "tempfile" in done.stderr
+    assert not re.findall(r"\b(?:celery|django|kombu)\b", done.stderr)
+
+
 def test_the_image_is_of_the_python_that_the_tests_run_on() -> None:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from dashboard import celery_app
+from dashboard.celery import app as celery_app
 from dashboard.demo.server import DemoCluster
 from scanner import scan
 from scanner.cluster import Cluster as Api
