@@ -28,7 +28,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from dashboard.env import Network
 from scanner.cluster import Person
 from scanner.cluster.errors import Ask, grant_commands
-from scanner.models import Namespace
+from scanner.models import Namespace, groups_of
 from scanner.provision import Decision
 
 #: Longest user or group name that `auth.User` and `auth.Group` hold.
@@ -248,7 +248,7 @@ def operator_required(
 
 def person_of(user: Any) -> Person:
     """`user` as Kubernetes knows them, for writes in their own name."""
-    return Person(name=user.get_username(), groups=tuple(sorted(user.groups.values_list("name", flat=True))))
+    return Person(name=user.get_username(), groups=tuple(sorted(groups_of(user).values_list("name", flat=True))))
 
 
 class AccessReviewer(Protocol):
@@ -273,7 +273,7 @@ def may_create(
     rights += [("patch", "serviceaccounts")] if link else []
     rights += [("delete", "pods")] if restart else []
     name = user.get_username()
-    groups = list(user.groups.values_list("name", flat=True))
+    groups = list(groups_of(user).values_list("name", flat=True))
     for verb, resource in rights:
         if not connection.can(name, groups, verb, resource, namespace.name):
             return Decision(

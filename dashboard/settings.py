@@ -121,7 +121,8 @@ USER_PREFIX = env.text(
 GROUPS_HEADER = env.header(
     "CREDBOARD_GROUPS_HEADER",
     "",
-    about="The header with the person's groups, divided by commas, where the mesh sends one.",
+    about="The header with the person's groups, divided by commas, where the mesh sends one. Their keys, mails and "
+    "feeds go by those of the last request; without this setting they are in none.",
 )
 TRUSTED_PROXIES = env.networks(
     "CREDBOARD_TRUSTED_PROXIES",

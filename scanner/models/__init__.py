@@ -14,7 +14,7 @@ from scanner.models.finding import Finding, FindingQuerySet
 from scanner.models.freshness import Freshness
 from scanner.models.keyset import in_order
 from scanner.models.namespace import BLINDING, Namespace, NamespaceQuerySet
-from scanner.models.owner import NamespaceOwner, NamespaceOwnerQuerySet
+from scanner.models.owner import NamespaceOwner, NamespaceOwnerQuerySet, groups_of
 from scanner.models.scan import Scan, ScanQuerySet
 from scanner.models.statistics import refresh_statistics
 from scanner.models.transition import NO_CELL, Transition, TransitionQuerySet
@@ -44,6 +44,7 @@ __all__ = [
     "ScanQuerySet",
     "Transition",
     "TransitionQuerySet",
+    "groups_of",
     "in_order",
     "refresh_statistics",
 ]

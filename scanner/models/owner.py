@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.models import Group
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+
+
+def groups_of(user: Any) -> QuerySet[Group]:
+    """The groups that count for `user`: all of a local person's; of one who comes by the header of a proxy those that
+    it named the last time, as long as `settings.GROUPS_HEADER` has it asked for any."""
+    counts = settings.GROUPS_HEADER or user.has_usable_password()
+    found: QuerySet[Group] = user.groups.all() if counts else Group.objects.none()
+    return found
 
 
 class NamespaceOwnerQuerySet(models.QuerySet["NamespaceOwner"]):
@@ -14,7 +24,7 @@ class NamespaceOwnerQuerySet(models.QuerySet["NamespaceOwner"]):
         if not user.is_authenticated or not user.is_active:
             return self.none()
         named = Q(kind="user", name__in=[name for name in (user.get_username(), user.email) if name])
-        grouped = Q(kind="group", name__in=user.groups.values("name"))
+        grouped = Q(kind="group", name__in=groups_of(user).values("name"))
         return self.filter(named | grouped)
 
 

@@ -11,8 +11,15 @@ from django.http import Http404, HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings
 
-from dashboard.identity import TrustedHeaderMiddleware, client_address, may_create, operator_required, visible_namespace
-from scanner.models import NamespaceOwner
+from dashboard.identity import (
+    TrustedHeaderMiddleware,
+    client_address,
+    may_create,
+    operator_required,
+    person_of,
+    visible_namespace,
+)
+from scanner.models import Namespace, NamespaceOwner
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +136,27 @@ def test_groups_are_those_of_the_header_at_each_request() -> None:
 
     user, _ = ask()
     assert not user.groups.exists()
+
+
+def test_groups_of_an_earlier_request_count_no_more_once_no_header_brings_any(settings: Settings) -> None:
+    made = factories.namespace(factories.cluster())
+    NamespaceOwner.objects.create(namespace=made, kind="group", name="vision", source="rolebinding")
+    user, _ = ask(HTTP_KUBEFLOW_GROUPS="vision")
+    assert Namespace.objects.visible_to(user).exists()
+
+    settings.GROUPS_HEADER = ""
+    user, _ = ask(HTTP_KUBEFLOW_GROUPS="vision")
+
+    assert not Namespace.objects.visible_to(user).exists()
+    assert person_of(user).groups == ()
+
+
+def test_groups_of_a_local_person_count_whatever_headers_there_are(settings: Settings) -> None:
+    settings.GROUPS_HEADER = ""
+    user = User.objects.create_user(username="grace", password="correct horse battery")
+    user.groups.add(Group.objects.create(name="vision"))
+
+    assert person_of(user).groups == ("vision",)
 
 
 @pytest.mark.parametrize("groups", ["system:masters", "a" * 151, "a\x07b", ",".join(f"g{n}" for n in range(201))])

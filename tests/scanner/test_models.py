@@ -155,7 +155,7 @@ def test_owners_see_their_namespaces_and_operators_all(cluster: Cluster) -> None
         ("gone", "user", "ada"),
     ):
         NamespaceOwner.objects.create(namespace=rows[name], kind=kind, name=owner, source="profile")
-    ada = User.objects.create(username="ada", email="ada@example.com")
+    ada = User.objects.create_user(username="ada", email="ada@example.com", password="correct horse battery")
     ada.groups.add(Group.objects.create(name="vision"))
 
     def seen(user: User | AnonymousUser) -> set[str]:

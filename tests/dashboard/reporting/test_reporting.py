@@ -67,7 +67,8 @@ class TestContent:
         assert "https://credboard.example.com/n/prod-eu/team-vision/acknowledge/registry/quay.io/" in mail.text
         assert "team-other" not in mail.text + mail.html
 
-    def test_groups_count_at_the_moment_of_sending(self, cluster: Cluster) -> None:
+    def test_groups_count_at_the_moment_of_sending(self, cluster: Cluster, settings: Any) -> None:
+        settings.GROUPS_HEADER = "kubeflow-groups"
         grace = factories.owner()
         grace.groups.add(Group.objects.create(name="vision"))
         made = factories.namespace(cluster, "team-vision", cells={QUAY: "critical missing"})
