@@ -18,11 +18,15 @@ RUN docker/install.sh /wheels /opt/credboard
 
 # What is installed, told by a tool that is not: `docker build --target sbom --output sbom .` writes it to a folder, and the image
 # holds it as /usr/share/credboard/sbom.cdx.json.
-FROM build AS sbom-writer
+FROM ${PYTHON_IMAGE} AS sbom-writer
+WORKDIR /src
+# Before anything of the source, as the wheels are.
 COPY requirements/dev.txt requirements/
 RUN python -m venv /sbom \
     && /sbom/bin/python -m pip install --no-cache-dir --quiet --require-hashes --requirement requirements/dev.txt
+COPY pyproject.toml ./
 COPY docker/sbom.sh docker/
+COPY --from=build /opt/credboard /opt/credboard
 RUN CYCLONEDX=/sbom/bin/cyclonedx-py docker/sbom.sh /opt/credboard > /sbom.cdx.json
 
 FROM scratch AS sbom
@@ -65,5 +69,5 @@ STOPSIGNAL SIGTERM
 ENTRYPOINT ["tini", "--", "python", "manage.py"]
 CMD ["start", "web", "--bind", "0.0.0.0:8000"]
 # Of the web; compose and the chart have others for worker and beat (python -m dashboard.alive).
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=4 \
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
