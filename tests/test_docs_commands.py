@@ -1,55 +1,55 @@
 """Every command of README.md and docs/get-started.md is run, in the order in which it stands there.
 
-kubectl and Helm speak to a real API server, manage.py works with a database of its own. What cannot be run here by the
-words of the page is exempt, and nothing else is:
+kubectl and Helm speak to a real API server, manage.py works with a database of its own. What cannot run here beside the
+others is in ELSEWHERE, with the test that runs it:
 
-- `make run` takes a port that may be in use and ends with Ctrl-C, and `make test` would run this test. COVERED has what
-  `make` is seen to start for each, and the test that starts the same.
-- `docker` needs an engine. Of `docker compose` the services, profiles and arguments are compared with
-  docker-compose.yml, whose parts tests/shipping runs; each step of the Dockerfile is a script that tests/shipping runs.
+- `make run` goes on until Ctrl-C and takes a port: tests/test_up.py types it, with a free port.
+- `make test` would run this test: PYTEST_ADDOPTS has it run one small test.
+- `docker` needs an engine: a stand-in (tests/shipping/engine.py) takes the very words, and starts processes.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-import yaml
-from django.core.management import get_commands, load_command_class
 
 from tests.docs_blocks import ROOT, Command, blocks, commands
 from tests.rig import binaries, parts
 from tests.rig.apiserver import KubeApiServer
+from tests.rig.venv import installed
 
 PAGES: Final = ("README.md", "docs/get-started.md")
-#: What a test cannot run by the words of the page → what `make` is seen to start, and the test that runs that.
-#: `make test` runs this very suite, so whoever reads this in a test has run it.
-COVERED: Final = {
-    "make run": ("manage.py up ", "tests/test_up.py::test_from_nothing_to_a_matrix_and_back_to_nothing"),
+#: How a command begins that another test runs → that test, in which the command or what it takes it from is named.
+ELSEWHERE: Final = {
+    "make run": ("tests/test_up.py", "test_from_nothing_to_a_matrix_and_back_to_nothing", '"make run"'),
     "make run ARGS=--demo": (
-        "manage.py up --demo",
-        "tests/test_up.py::test_without_a_password_one_is_printed_once_and_must_be_changed",
+        "tests/test_up.py",
+        "test_without_a_password_one_is_printed_once_and_must_be_changed",
+        '"make run ARGS=--demo"',
     ),
-    "make test": ("-m pytest", "tests/test_docs_workflows.py::test_the_gate_is_lint_and_test"),
-    "docker build --tag registry.example.com/credboard:0.1.0 .": (
-        "",
-        "tests/shipping/test_image.py::test_every_role_starts_from_the_image_and_leaves_it_as_it_is",
+    "make test": (
+        "tests/test_docs_commands.py",
+        "test_make_test_runs_a_test_on_postgresql_and_then_on_sqlite",
+        '"make", "test"',
     ),
-    # The registry is the reader's.
-    "docker push registry.example.com/credboard:0.1.0": (
-        "",
-        "tests/shipping/test_image.py::test_every_role_starts_from_the_image_and_leaves_it_as_it_is",
+    "docker": (
+        "tests/shipping/test_compose.py",
+        "test_what_the_pages_say_to_type_into_docker_starts_the_whole_product",
+        "DOCKER_COMMANDS",
     ),
 }
+#: Small, and of the database, so that both runs of `make test` take it.
+ONE_TEST: Final = "tests/scanner/test_models.py::test_a_column_is_called_by_what_it_is_for"
 #: Commands that say by their exit status what they found: 1 is an answer as well, 2 is "could not look".
 TELLS_BY_STATUS: Final = {"scan": {0, 1}, "explain": {0, 1}}
 #: What is there before somebody follows the pages: a team at work.
@@ -94,11 +94,7 @@ def _machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     for path in ROOT.iterdir():
         if path.name not in (".venv", ".git", "data", "site", "staticfiles"):
             (folder / path.name).symlink_to(path)
-    python = folder / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    # A link to a virtual environment's Python would not find its packages.
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    python.chmod(0o755)
+    installed(folder / ".venv")
     with KubeApiServer() as server:
         _populate(server)
         environment = {
@@ -149,78 +145,59 @@ def _statuses(command: Command) -> set[int]:
 
 
 def _is_installed(on: Machine, command: Command) -> None:
-    """The API server took what the chart makes of the page's values."""
+    """The API server took what the chart makes of the page's values, of the image that the page had pushed."""
     done = on.run("kubectl get deployments --namespace credboard --output name")
     made = {line.partition("/")[2] for line in done.stdout.split()}
     assert {"credboard-beat", "credboard-web", "credboard-worker"} <= made, f"{command.where}: {done.stdout}"
+    path = "jsonpath={.spec.template.spec.containers[0].image}"
+    image = on.run(f"kubectl get deployment credboard-web --namespace credboard --output {path}").stdout
+    assert f"docker push {image}" in {one.text for one in ALL}, f"{command.where}: the chart takes {image}"
 
 
 ALL = [command for page in PAGES for command in commands(page)]
 
 
 @pytest.mark.parametrize("command", ALL, ids=lambda command: f"{command.where} {command.text[:50]}")
-def test_every_command_is_run_or_covered_by_a_test_that_is_named(command: Command) -> None:
-    if command.words[:2] == ["docker", "compose"]:
-        _check_compose(command)
-    elif command.words[0] not in RUN_BY_US:
-        assert command.text in COVERED, f"{command.where}: say in COVERED which test runs {command.text!r}"
+def test_every_command_is_run_here_or_by_a_test_that_is_named(command: Command) -> None:
+    if command.words[0] not in RUN_BY_US:
+        key = "docker" if command.words[0] == "docker" else command.text
+        assert key in ELSEWHERE, f"{command.where}: say in ELSEWHERE which test runs {command.text!r}"
 
 
-@pytest.mark.parametrize("text", COVERED)
-def test_what_covers_a_command_is_there_and_starts_the_same(text: str) -> None:
-    started, test = COVERED[text]
+@pytest.mark.parametrize("command", ELSEWHERE)
+def test_what_runs_a_command_elsewhere_is_there_and_names_it(command: str) -> None:
+    path, name, words = ELSEWHERE[command]
+    text = (ROOT / path).read_text(encoding="utf-8")
+    (test,) = [one for one in ast.parse(text).body if isinstance(one, ast.FunctionDef) and one.name == name]
 
-    assert text in {command.text for command in ALL}, "no page has this command any more"
-    assert _is_test(test)
-    if text.startswith("make "):
-        words = shlex.split(text)
-        done = subprocess.run([words[0], "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert any(started in line for line in done.stdout.splitlines())
+    assert any(one.text.startswith(command) for one in ALL), "no page has this command any more"
+    assert words in (ast.get_source_segment(text, test) or "")
 
 
-def _is_test(name: str) -> bool:
-    path, _, function = name.partition("::")
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    return any(isinstance(one, ast.FunctionDef) and one.name == function for one in tree.body)
+def test_make_test_runs_a_test_on_postgresql_and_then_on_sqlite(tmp_path: Path) -> None:
+    for tool in ("kubectl", "helm", "kube-apiserver", "etcd"):
+        program(tool)  # or else it would begin by building them
+    # Without coverage, which this has no part in, and whose report of nothing takes longer than the test.
+    narrowed = [ONE_TEST, "--nomigrations", "--no-cov", "-W", "ignore:Coverage disabled", "-p", "no:cacheprovider"]
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "XDG_CACHE_HOME") if name in os.environ}
 
+    done = subprocess.run(
+        ["make", "test", f"VENV={installed(tmp_path / 'venv')}"],
+        cwd=ROOT,
+        env={**environment, "PYTEST_ADDOPTS": shlex.join(narrowed), "PYTEST_XDIST_AUTO_NUM_WORKERS": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
-def _check_compose(command: Command) -> None:
-    """That its services, profiles and our own arguments exist; tests/shipping runs what is behind them."""
-    words = shlex.split(command.text)
-    services = _compose()["services"]
-    rest = words[2:]
-    if rest[0] == "--profile":
-        assert any(rest[1] in service.get("profiles", ()) for service in services.values()), command.where
-        rest = rest[2:]
-    verb, *rest = rest
-    options = [one for one in rest if one.startswith("--")]
-    names = [one for one in rest if not one.startswith("--")]
-    if verb == "up":
-        assert set(options) <= {"--build", "--detach"}, command.where
-        assert set(names) <= services.keys(), command.where
-    elif verb == "logs":
-        assert names, command.where
-        assert set(names) <= services.keys(), command.where
-    elif verb == "run":
-        assert rest[0] == "--rm", command.where
-        assert rest[1] in services, command.where
-        _parses(rest[2], rest[3:])
-    else:
-        pytest.fail(f"{command.where}: `docker compose {verb}` is not known here")
-
-
-def _compose() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    return document
-
-
-def _parses(name: str, arguments: list[str]) -> None:
-    """Our command takes these arguments: the image's entry point is manage.py."""
-    commands_of_ours = get_commands()
-    assert name in commands_of_ours
-    application = commands_of_ours[name]
-    assert isinstance(application, str)
-    load_command_class(application, name).create_parser("manage.py", name).parse_args(arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"^database: (\w+)|^=+ (1 passed)", done.stdout, re.MULTILINE) == [
+        ("PostgreSQL", ""),
+        ("", "1 passed"),
+        ("SQLite", ""),
+        ("", "1 passed"),
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,9 +1,13 @@
-"""docker-compose.yml without Docker: the specification's schema, what hangs together, and each command as a process."""
+"""docker-compose.yml without Docker: the specification's schema, what hangs together, and each command as a process.
+
+What the pages say to type is typed, into a stand-in for Docker: tests/shipping/engine.py says what that proves.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,16 +20,25 @@ import yaml
 
 from dashboard import env
 from tests.browser.product import wait_until
+from tests.docs_blocks import commands
 from tests.rig.postgres import PostgresServer
 from tests.rig.process import accepts_connections, free_port
 from tests.rig.valkey import ValkeyServer
 from tests.rig.wheels import ROOT
 from tests.shipping.conftest import BARE, Container
+from tests.shipping.engine import StandIn
 from tests.shipping.test_image import PATIENCE, _answers
 
 FILE = ROOT / "docker-compose.yml"
 OURS = {"web", "worker", "beat", "watch", "migrate", "keys", "demo", "demo-cluster"}
 ONCE = {"migrate", "keys", "demo-cluster"}
+#: What README.md and docs/get-started.md say to type, in their order.
+DOCKER_COMMANDS = [
+    command.text
+    for page in ("README.md", "docs/get-started.md")
+    for command in commands(page)
+    if command.words[0] == "docker"
+]
 
 
 def _interpolated(value: str) -> str:
@@ -162,7 +175,7 @@ def _deployed(
     image: Path, services: dict[str, dict[str, Any]], postgres: PostgresServer, valkey: ValkeyServer, tmp_path: Path
 ) -> Iterator[dict[str, Container]]:
     """{service: its container}, where a folder of this test stands for each volume and ports are free ones."""
-    for folder in ("keys", "data", "demo", "tmp"):
+    for folder in ("keys", "data", "demo", "kubeconfigs", "tmp"):
         (tmp_path / folder).mkdir()
     containers = {}
     for name in OURS:
@@ -180,42 +193,70 @@ def _deployed(
 
 
 def _here(value: str, folder: Path) -> str:
-    return re.sub(r"^/(keys|data|demo)\b", rf"{folder}/\1", value)
+    return re.sub(r"^/(keys|data|demo|kubeconfigs)\b", rf"{folder}/\1", value)
 
 
 @pytest.mark.timeout(300)
-def test_every_command_of_ours_runs_in_the_order_that_compose_starts_them(
+def test_what_the_pages_say_to_type_into_docker_starts_the_whole_product(
     deployed: dict[str, Container],
     services: dict[str, dict[str, Any]],
     postgres: PostgresServer,
     tmp_path: Path,
 ) -> None:
     web_port, demo_port = free_port(), free_port()
+    ports = {"0.0.0.0:8000": f"127.0.0.1:{web_port}", "0.0.0.0": "127.0.0.1", "6443": str(demo_port)}
 
-    def command(name: str) -> list[str]:
-        words = [_here(str(word), tmp_path) for word in services[name]["command"]]
-        ports = {"0.0.0.0:8000": f"127.0.0.1:{web_port}", "0.0.0.0": "127.0.0.1", "6443": str(demo_port)}
-        return [ports.get(word, word).replace("http://demo:6443", f"http://127.0.0.1:{demo_port}") for word in words]
+    def here(word: str) -> str:
+        return ports.get(word, _here(word, tmp_path)).replace("http://demo:6443", f"http://127.0.0.1:{demo_port}")
 
-    deployed["keys"].run(*command("keys"))
-    # The database of the run's server in place of the container called postgres, which has the same name and user.
-    url = (tmp_path / "keys" / "database-url").read_text()
-    assert re.fullmatch(r"postgres://credboard:[\w-]{40}@postgres:5432/credboard", url)
-    (tmp_path / "keys" / "database-url").unlink()
-    (tmp_path / "keys" / "database-url").write_text(postgres.new_database())
-    migrated = deployed["migrate"].run(*command("migrate"))
-    deployed["demo"].start("-m", *services["demo"]["entrypoint"][4:], *command("demo"))
-    wait_until(lambda: accepts_connections(demo_port), "the demo cluster answers", seconds=PATIENCE)
-    added = deployed["demo-cluster"].run(*command("demo-cluster"))
-    for name in ("web", "worker", "beat", "watch"):
-        deployed[name].start(*command(name))
+    def ready(name: str) -> None:
+        if name == "keys":
+            # The run's server in place of the container called postgres, which has the same name and user.
+            file = tmp_path / "keys" / "database-url"
+            assert re.fullmatch(r"postgres://credboard:[\w-]{40}@postgres:5432/credboard", file.read_text())
+            file.unlink()
+            file.write_text(postgres.new_database())
+        elif name == "demo":
+            wait_until(lambda: accepts_connections(demo_port), "the demo cluster answers", seconds=PATIENCE)
+
+    engine = StandIn(services, deployed, here, ready)
+    said = {}
+    for command in DOCKER_COMMANDS:
+        if " run " in command:
+            # "Put its kubeconfig into ./kubeconfigs", says the page.
+            shutil.copy(tmp_path / "demo" / "kubeconfig", tmp_path / "kubeconfigs" / "reader.kubeconfig")
+        said[command] = engine.run(command)
+    engine.run("docker compose --profile watch up --detach")
 
     wait_until(lambda: _answers(web_port, "/readyz"), "the web is ready", seconds=PATIENCE)
     for name in ("worker", "beat", "watch"):
         wait_until(lambda name=name: deployed[name].is_alive(name), f"{name} turns", seconds=PATIENCE)  # type: ignore[misc]
     wait_until(lambda: _is_scanned(deployed["web"]), "a scan ends", seconds=PATIENCE)
-    assert "one-time password" in migrated
-    assert "demo is scanned every 60 s" in added
+    assert {*engine.started} == OURS
+    assert engine.pushed == engine.built
+    assert "demo is scanned every 60 s" in engine.logs["demo-cluster"]
+    assert "one-time password" in said["docker compose logs migrate"]
+    added = "docker compose run --rm web cluster prod --kubeconfig /kubeconfigs/reader.kubeconfig"
+    assert "prod is scanned every 60 s" in said[added]
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("docker compose up", "goes on for ever"),
+        ("docker compose --profile demos up --detach", "no such profile"),
+        ("docker compose logs migrations", "no such service"),
+        ("docker push registry.example.com/credboard:0.2.0", "never built"),
+        ("docker compose start web", "a verb that the pages do not use"),
+    ],
+)
+def test_the_stand_in_does_not_take_whatever_is_typed(
+    services: dict[str, dict[str, Any]], command: str, why: str
+) -> None:
+    engine = StandIn(services, {}, str, print)
+
+    with pytest.raises((AssertionError, SystemExit, KeyError)):
+        engine.run(command)
 
 
 def _is_scanned(container: Container) -> bool:
