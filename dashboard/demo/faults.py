@@ -84,7 +84,7 @@ class Faults:
         return self.respond(410, path=f"{path}.*[?&]continue=", method="GET", times=times)
 
     def hang(self, seconds: float, *, path: str = "", method: str = "", times: int | None = 1) -> Fault:
-        """Wait before answering as usual."""
+        """Wait before answering as usual, or until the server stops."""
         return self._add(Fault(re.compile(path), method, times, seconds=seconds))
 
     def cut(self, *, keep: float = 0.5, path: str = "", method: str = "", times: int | None = 1) -> Fault:

@@ -15,6 +15,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -106,7 +107,8 @@ class _Handler(kmock.RawHandler):
         self.seen.append(SeenRequest(raw_request.method, target))
         fault = self.faults.take(raw_request.method, target)
         if fault is not None and fault.seconds:
-            await asyncio.sleep(fault.seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.closing.wait(), fault.seconds)
         if fault is not None and fault.answer is not None:
             return _response(fault.answer)
         headers = {name.lower(): "\n".join(raw_request.headers.getall(name)) for name in raw_request.headers}

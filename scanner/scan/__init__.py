@@ -99,10 +99,11 @@ def scan_cluster(cluster: Cluster) -> Scan | None:
     Where such a list is forbidden the Namespaces become due one by one instead (`mode` "namespaces"), the scan goes on
     until the last of them was scanned, and the caller has them dispatched.
     """
-    started_at = timezone.now()
-    if not cluster.take_lease(now=started_at, seconds=settings.SCAN_LEASE):
+    if not cluster.take_lease(now=timezone.now(), seconds=settings.SCAN_LEASE):
         cluster.retry_when_free()
         return None
+    # Not before: the scan that had the lease may have gone on meanwhile.
+    started_at = timezone.now()
     scan = Scan(cluster=cluster, started_at=started_at)
     try:
         silent_since = started_at - timedelta(seconds=settings.SCAN_LEASE)

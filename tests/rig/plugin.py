@@ -147,7 +147,7 @@ def _valkey_of_the_run() -> Iterator[ValkeyServer]:
 def valkey(_shared_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A real Valkey that runs and holds nothing, whatever the tests before have left in it or have done to it.
 
-    A page waits for it for a moment only, which a machine that does other things as well may need. Here all are patient.
+    A page waits for it for a moment only, which a machine that does other things as well may need. Here it is patient.
     """
     _shared_valkey.empty()
     for constant in _MOMENTS:

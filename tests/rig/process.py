@@ -27,8 +27,8 @@ class StartFailed(RuntimeError):
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nothing uses, and that stays so until whoever asked listens on it.
 
-    So it is none that the kernel may give to somebody meanwhile, for a server or for its end of a connection; it is told
-    once; and each worker of pytest-xdist has ports of its own: those that its number is the remainder of.
+    So it is none that the kernel may give to somebody meanwhile, for a server or for its end of a connection; it is
+    told once; and each worker of pytest-xdist has ports of its own: those that its number is the remainder of.
     """
     while True:
         port = next(_ports)

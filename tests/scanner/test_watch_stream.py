@@ -58,7 +58,7 @@ def kubeconfig(demo: DemoCluster, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def told(kubeconfig: Path) -> Told:
-    return Told(lambda: api.Cluster.from_kubeconfig(str(kubeconfig), connect_timeout=2, read_timeout=2))
+    return Told(lambda: api.Cluster.from_kubeconfig(str(kubeconfig), read_timeout=PATIENCE))
 
 
 @pytest.fixture

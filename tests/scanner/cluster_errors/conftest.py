@@ -1,4 +1,4 @@
-"""The demo cluster, whose answers a test can spoil, and an impatient connection to it."""
+"""The demo cluster, whose answers a test can spoil, and a connection to it that never really pauses."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def waits() -> list[float]:
 @pytest.fixture
 def cluster(demo: DemoCluster, tmp_path: Path, waits: list[float]) -> Iterator[Cluster]:
     path = demo.kubeconfig(tmp_path / "kubeconfig")
-    with Cluster.from_kubeconfig(str(path), connect_timeout=2, read_timeout=0.5) as connection:
+    with Cluster.from_kubeconfig(str(path)) as connection:
         connection._transport._pause = waits.append
         yield connection

@@ -125,7 +125,8 @@ def test_a_write_is_not_repeated_when_it_may_have_been_done(demo: DemoCluster, c
     assert fault.hits == 1
 
 
-def test_a_silent_server_times_out(demo: DemoCluster, cluster: Cluster) -> None:
-    demo.faults.hang(2, path="namespaces")
+def test_a_silent_server_times_out(demo: DemoCluster, tmp_path: Path) -> None:
+    demo.faults.hang(60, path="namespaces", times=None)
+    path = demo.kubeconfig(tmp_path / "kubeconfig")
 
-    assert unavailable(cluster).kind == "timeout"
+    assert unavailable(Cluster.from_kubeconfig(str(path), read_timeout=0.3)).kind == "timeout"

@@ -28,9 +28,7 @@ def demo() -> Iterator[DemoCluster]:
 
 @pytest.fixture
 def api(demo: DemoCluster, tmp_path: Path) -> Iterator[Api]:
-    with Api.from_kubeconfig(
-        str(demo.kubeconfig(tmp_path / "kubeconfig")), connect_timeout=1, read_timeout=1
-    ) as connection:
+    with Api.from_kubeconfig(str(demo.kubeconfig(tmp_path / "kubeconfig"))) as connection:
         yield connection
 
 

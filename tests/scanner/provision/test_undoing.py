@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dashboard.demo.server import DemoCluster
@@ -91,8 +93,19 @@ def test_a_creation_whose_answer_was_lost_is_found_and_undone(
     assert only_entry().outcome == "undone"
 
 
-def test_a_creation_that_timed_out_says_what_may_be_left(api: Api, namespace: Namespace, demo: DemoCluster) -> None:
-    demo.faults.hang(2.5, method="POST", path=r"/secrets\?fieldManager=credboard$")
+def test_a_creation_that_timed_out_says_what_may_be_left(
+    api: Api, namespace: Namespace, demo: DemoCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = api.create_secret
+
+    def hasty(*args: Any, **options: Any) -> Any:
+        with monkeypatch.context() as patched:
+            if not options.get("dry_run"):
+                patched.setattr(api._transport, "_timeouts", (60, 0.3))
+            return real(*args, **options)
+
+    monkeypatch.setattr(api, "create_secret", hasty)
+    demo.faults.hang(60, method="POST", path=r"/secrets\?fieldManager=credboard$")
     demo.faults.respond(403, method="GET", path="/secrets/regcred", times=None)
 
     with pytest.raises(Refusal) as refused:

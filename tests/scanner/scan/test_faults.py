@@ -48,7 +48,7 @@ def _silent(demo: DemoCluster, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
     from scanner.cluster import Cluster as Api
 
     monkeypatch.setattr(scanning, "connect", lambda one: Api.from_kubeconfig(one.kubeconfig, read_timeout=0.3))
-    demo.faults.hang(3, path="/secrets", times=None)
+    demo.faults.hang(60, path="/secrets", times=None)
 
 
 FAULTS = {
