@@ -24,6 +24,8 @@ _TRACE: Final = "credboard:doctor"  # a key that is gone after a second
 LATE: Final = timedelta(seconds=30)
 #: More tasks than that are not worked off before they are due again.
 MANY: Final = 1_000
+#: Beat sends so many in about ten seconds. Where it is gone, workers that answer have taken them all.
+BUSY: Final = 10
 
 
 def look(now: datetime) -> Iterator[Advice]:
@@ -127,6 +129,12 @@ def _about_beat(now: datetime, *, workers: int, broker_is_up: bool) -> Iterator[
     lag = max(one.lag for one in backlog.due(now=now).values())
     if lag <= LATE:
         yield Advice.ok("beat", f"Scans that are due start; the last was handed out {_ago(now - newest)}.")
+    elif broker_is_up and workers and (waiting := backlog.tasks_waiting() or 0) >= BUSY:
+        yield Advice.problem(
+            "workers",
+            f"They do not keep up: scans have been due for {_span(lag)}, and {waiting:,} tasks wait.",
+            "Start more of them, or let each do more at once (start worker --concurrency), or scan less often.",
+        )
     elif broker_is_up and workers:
         yield Advice.problem(
             "beat", f"Scans have been due for {_span(lag)}, though workers answer.", "Start beat: manage.py start beat"

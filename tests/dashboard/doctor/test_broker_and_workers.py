@@ -129,6 +129,16 @@ def test_work_that_is_due_though_workers_answer_means_that_beat_is_gone(broker: 
     assert "manage.py start beat" in words("beat")
 
 
+def test_work_that_is_due_while_tasks_wait_means_that_workers_are_busy(broker: ValkeyServer) -> None:
+    factories.cluster(next_scan_at=timezone.now() - timedelta(minutes=9))
+    with redis.Redis.from_url(broker.url) as connection:
+        connection.rpush("celery", *("task" for _ in range(broker_module.BUSY)))
+
+    assert levels("beat") == set()
+    assert "They do not keep up: scans have been due for 9 min, and 10 tasks wait." in words("workers")
+    assert "--concurrency" in words("workers")
+
+
 def test_many_tasks_that_wait_are_told(broker: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_module, "MANY", 0)
 
