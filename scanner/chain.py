@@ -90,9 +90,10 @@ def _image(use: ImageUse, uses: Sequence[ImageUse]) -> Step:
 
 def _pod(use: ImageUse, uses: Sequence[ImageUse]) -> Step:
     more = len({one.pod.name for one in uses}) - 1
-    notes = [f"and {more} more"] if more > 0 else []
-    if use.pod.controller:
-        notes.append(f"made by {shown(use.pod.controller.replace('/', ' ', 1))}")
+    notes = [f"made by {shown(use.pod.controller.replace('/', ' ', 1))}"] if use.pod.controller else []
+    if more > 0:
+        # Last, since whatever made this one need not have made the others.
+        notes.append(f"and {more} more Pod{'s' if more > 1 else ''}")
     return Step("pod", "ok", shown(use.pod.name), ", ".join(notes))
 
 

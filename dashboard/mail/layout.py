@@ -249,8 +249,8 @@ class _Teller:
 
     def resolved(self, item: ReportItem) -> Line:
         how = "well" if item.status == "ok" else "no longer needed"
-        line = replace(self.headline(item), status="ok", facts=f"{how} since {self.report.day(item.since)}")
-        return replace(line, what=clean(f"Was: {item.what}") if item.what else "")
+        facts = f"{how} since {self.report.day(item.since)}"
+        return replace(self.headline(item), status="ok", facts=facts, what=clean(item.what))
 
     def namespace(self, namespace: NamespaceReport) -> Line:
         told = [

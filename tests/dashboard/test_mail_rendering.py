@@ -206,6 +206,14 @@ def test_what_cannot_be_acknowledged_has_no_such_link() -> None:
     assert "Acknowledge:" not in mail.text
 
 
+def test_what_was_resolved_is_told_in_one_sentence() -> None:
+    mail = render_report(report(cluster(resolved=Top.of([item(status="ok", what="Was missing.")]))))
+
+    for text in (mail.text, Reader(mail.html).text):
+        assert "Was missing." in text
+        assert "Was: " not in text
+
+
 @pytest.mark.parametrize(("status", "sign"), [("critical", "●"), ("unknown", "?"), ("warning", "▲")])
 def test_a_credential_has_the_sign_of_its_worst_status(status: str, sign: str) -> None:
     line = CredentialLine(credential="registry/quay.io", status=status, namespaces=2, critical=0, url=HOME)

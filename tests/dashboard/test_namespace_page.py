@@ -58,6 +58,8 @@ def test_it_shows_owners_credentials_findings_pods_accounts_and_labels(ada: Clie
     ):
         assert words in page
     assert "team=vision" in page
+    # Not "seen just now", which is how long ago it was looked at.
+    assert page.count("first seen") == 4
 
 
 def test_what_could_not_be_read_comes_with_the_command_that_grants_it(ada: Client, cluster: Cluster) -> None:

@@ -123,3 +123,13 @@ def test_a_secret_of_another_type_breaks_the_step_of_the_secret() -> None:
 
     assert cell.status is Status.CRITICAL
     assert steps(cell)[3] == ("secret", "broken")
+
+
+def test_what_made_one_pod_is_not_said_to_have_made_the_others() -> None:
+    objects = [pod(name, "quay.io/x", "regcred", message=ANONYMOUS) for name in ("a-1", "b-1")]
+    for one, workflow in zip(objects, ("a", "b"), strict=True):
+        one["metadata"]["ownerReferences"] = [{"kind": "Workflow", "name": workflow, "controller": True}]
+
+    cell = only_cell(*objects, account())
+
+    assert (cell.chain[1].title, cell.chain[1].note) == ("a-1", "made by Workflow a, and 1 more Pod")
