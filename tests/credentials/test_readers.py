@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner import raw
@@ -68,7 +68,7 @@ def read_all(secret: raw.Secret) -> list[ParsedCredential | str]:
     return found
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=5000)
+@settings(max_examples=300)
 @given(st.sampled_from(TYPES), st.dictionaries(st.sampled_from(KEYS), damaged(), max_size=6))
 def test_damaged_values_are_read_or_refused(secret_type: str, data: dict[str, bytes]) -> None:
     forms_of(data)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import urllib3
@@ -40,12 +41,23 @@ def test_a_cut_answer_ends_in_the_middle(client: Client) -> None:
     assert client.get("/api/v1/namespaces")[0] == 200
 
 
-def test_other_faults_hang_answer_nonsense_or_expire_a_page(client: Client) -> None:
+def test_who_hangs_is_answered_in_the_end_and_holds_nobody_else_up(client: Client) -> None:
     faults = client.cluster.faults
-    faults.hang(0.3)
-    started_at = time.monotonic()
-    assert client.get(PODS)[0] == 200
-    assert time.monotonic() - started_at >= 0.3
+    short = faults.hang(0.01)
+    assert (client.get(PODS)[0], short.hits) == (200, 1)
+    long = faults.hang(600, path="/pods")
+    with ThreadPoolExecutor() as people:
+        waiting = people.submit(client.get, PODS)
+        while not (long.hits or waiting.done()):
+            time.sleep(0.02)
+        assert client.get("/api/v1/events")[0] == 200
+        assert not waiting.done()
+        client.cluster.stop()
+        waiting.exception(60)  # it has an answer, or the server was gone sooner
+
+
+def test_other_faults_answer_nonsense_or_expire_a_page(client: Client) -> None:
+    faults = client.cluster.faults
     faults.raw(b"<html>Sign in</html>")
     assert client.get(PODS)[1] == "<html>Sign in</html>"
     faults.expire_continue(path="/namespaces")

