@@ -40,6 +40,10 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
         """All, with what may be told of their kubeconfigs."""
         return self.select_related("access").order_by("name")
 
+    def from_within(self) -> ClusterQuerySet:
+        """Those that are scanned and have no kubeconfig: in a Pod, the cluster that it runs in."""
+        return self.filter(kubeconfig="", access=None).exclude(next_scan_at=None).order_by("pk")
+
     def keyed(self, pk: int) -> ClusterQuerySet:
         return self.filter(pk=pk)
 

@@ -165,18 +165,6 @@ def test_migrating_waits_for_a_database_that_is_starting_and_tells_when_it_waite
     assert "of-no-use" not in str(failure.value)
 
 
-def test_migrating_can_have_the_cluster_scanned_that_it_runs_in(container: Container) -> None:
-    for _ in range(2):
-        container.run("start", "migrate", "--cluster", "prod", "--include", "team-a", "--include", "team-b")
-    # An upgrade that says nothing about it keeps what was chosen.
-    container.run("start", "migrate", "--cluster", "prod")
-
-    database = sqlite3.connect(container.data / "credboard.sqlite3")
-    rows = database.execute("SELECT name, kubeconfig, include FROM scanner_cluster").fetchall()
-    database.close()
-    assert rows == [("prod", "", '["team-a", "team-b"]')]
-
-
 def test_a_second_migration_changes_nothing_and_makes_no_second_operator(container: Container) -> None:
     container.run("start", "migrate")
 

@@ -65,13 +65,24 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=1, interactive=False, stdout=self.stdout)
             call_command("ensure_admin", stdout=self.stdout)
             if cluster:
-                # Without asking the cluster, as `manage.py cluster` does: what migrates has no right to. This runs at
-                # every upgrade, so what people changed on the page since stays, but for what we are told here.
-                given = {"include": include} if include else {}
-                _, is_new = Cluster.objects.update_or_create(
-                    name=cluster, defaults=given, create_defaults={**given, "scan_interval": settings.SCAN_INTERVAL}
-                )
-                self.stdout.write(f"The cluster {cluster} {'will be' if is_new else 'is'} scanned.")
+                self._scan_from_within(cluster, include)
+
+    def _scan_from_within(self, name: str, include: list[str]) -> None:
+        """Without asking the cluster, as `manage.py cluster` does: what migrates has no right to. This runs at every
+        upgrade, so what people changed on the page since stays, but for `include`."""
+        known = Cluster.objects.named(name).first() or Cluster.objects.from_within().first()
+        if known is not None and known.name != name:
+            # A second one would be the same cluster again, with each finding and alert twice.
+            self.stdout.write(
+                f"This cluster has been called {known.name} so far. Addresses hold its name, so it stays."
+            )
+        given = {"include": include} if include else {}
+        _, is_new = Cluster.objects.update_or_create(
+            name=known.name if known else name,
+            defaults=given,
+            create_defaults={**given, "scan_interval": settings.SCAN_INTERVAL},
+        )
+        self.stdout.write(f"The cluster {known.name if known else name} {'will be' if is_new else 'is'} scanned.")
 
 
 def _require_folder(folder: Path) -> None:
