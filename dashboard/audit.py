@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 
@@ -37,8 +37,13 @@ class AuditPage:
         entries = AuditEntry.objects.all()
         if not is_operator(self._user):
             # By name: entries outlive the rows of what they speak of.
-            mine = Namespace.objects.visible_to(self._user)
-            entries = entries.filter(Exists(mine.filter(cluster__name=OuterRef("cluster"), name=OuterRef("namespace"))))
+            # What is older than the Namespace is about another one that had its name.
+            mine = Namespace.objects.visible_to(self._user).filter(
+                Q(began_at=None) | Q(began_at__lte=OuterRef("at")),
+                cluster__name=OuterRef("cluster"),
+                name=OuterRef("namespace"),
+            )
+            entries = entries.filter(Exists(mine))
         if self.namespace:
             entries = entries.filter(namespace__icontains=self.namespace)
         if self.actor:

@@ -134,7 +134,7 @@ class CellPage:
         """Those of the last 30 days, the newest first."""
         since = self.now - timedelta(days=history.DAYS)
         found = Transition.objects.of_cell(self.namespace, self.credential.slug).between(since, self.now)
-        return changes_of(found)
+        return changes_of(found.seen_by(self._user))
 
     @property
     def _stale_since(self) -> datetime | None:
@@ -300,7 +300,8 @@ class NamespacePage:
     def changes(self) -> list[history.Change]:
         """The newest of the last 30 days."""
         since = self.now - timedelta(days=history.DAYS)
-        return changes_of(Transition.objects.filter(namespace=self.namespace, at__gte=since), at_most=MOST_CHANGES)
+        found = Transition.objects.filter(namespace=self.namespace, at__gte=since).seen_by(self._user)
+        return changes_of(found, at_most=MOST_CHANGES)
 
     @cached_property
     def _rows(self) -> list[drawer.FindingRow]:

@@ -115,6 +115,7 @@ class FindingsPage(ListPage[FindingFilters]):
         super().__init__(filters, path=reverse("findings"), cluster_in_url=cluster_in_url)
         self.cluster = cluster
         self._now = now
+        self._user = user
         self._visible = Namespace.objects.visible_to(user).of_cluster(cluster)
 
     @property
@@ -132,7 +133,7 @@ class FindingsPage(ListPage[FindingFilters]):
     @cached_property
     def _all(self) -> QuerySet[Finding]:
         """Of this tab, with `rank_now`: what was seen too long ago is unknown."""
-        rows = Finding.objects.filter(namespace__in=self._visible.values("pk"))
+        rows = Finding.objects.filter(namespace__in=self._visible.values("pk")).seen_by(self._user)
         if self.is_resolved:
             return rows.filter(resolved_at__gte=self._now - timedelta(days=LATELY)).annotate(rank_now=F("rank"))
         stale = When(self._unseen, then=Value(rank(Status.UNKNOWN)))

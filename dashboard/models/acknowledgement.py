@@ -11,7 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from scanner.check import Status
-from scanner.models import Cell, Cluster, Freshness, Namespace, NamespaceQuerySet
+from scanner.models import Cell, Cluster, Freshness, Namespace, NamespaceQuerySet, of_present
 
 #: Longest reason that a person may give, in characters.
 MAX_NOTE: Final = 500
@@ -22,7 +22,7 @@ class AcknowledgementQuerySet(models.QuerySet["Acknowledgement"]):
         """Those that still hold at `now`: not ended by a person or their date.
 
         Unless it is a snooze, the cell must have been in the acknowledged state ever since: one that was well in
-        between is news.
+        between is news. A snooze is of one Namespace, and none of another that gets its name.
         """
         same = Cell.objects.filter(
             namespace=OuterRef("namespace"),
@@ -31,7 +31,13 @@ class AcknowledgementQuerySet(models.QuerySet["Acknowledgement"]):
             reason=OuterRef("reason"),
             since__lte=OuterRef("created_at"),
         )
-        return self.filter(Q(is_snooze=True) | Exists(same), ended_at=None, until__gt=now)
+        holds = Q(is_snooze=True) & of_present("created_at") | Exists(same)
+        return self.filter(holds, ended_at=None, until__gt=now)
+
+    def seen_by(self, user: Any) -> AcknowledgementQuerySet:
+        """Those that may be told to `user`, who may see the Namespaces: only an operator is told of former ones of the
+        same names."""
+        return self if user.is_staff else self.filter(of_present("created_at"))
 
     def covered(self, namespaces: Iterable[Namespace | int], *, now: datetime) -> set[tuple[int, str]]:
         """(pk of the Namespace, credential) of the cells in `namespaces` that an acknowledgement in force covers."""
@@ -57,7 +63,8 @@ class AcknowledgementQuerySet(models.QuerySet["Acknowledgement"]):
 
     def visible_to(self, user: Any) -> AcknowledgementQuerySet:
         """Those of the Namespaces that `user` may see."""
-        return self.filter(namespace__in=Namespace.objects.visible_to(user)).select_related("namespace__cluster")
+        seen = self.filter(namespace__in=Namespace.objects.visible_to(user)).seen_by(user)
+        return seen.select_related("namespace__cluster")
 
     def over_cells(self, now: datetime, *, namespace: str, credential: str) -> AcknowledgementQuerySet:
         """Those in force for the outer query's cell, whose Namespace's pk and credential are the fields named: for

@@ -257,7 +257,7 @@ def _cells(within: Q, *, now: datetime) -> dict[int, list[CellRow]]:
 
 def _changes(within: Q, *, since: datetime, now: datetime) -> dict[int, list[Change]]:
     columns = ("namespace_id", "credential__slug", "at", "status_before", "reason_before", "status_after")
-    rows = Transition.objects.between(since - RECORDED_WITHIN, now).filter(within).order_by("pk")
+    rows = Transition.objects.of_present().between(since - RECORDED_WITHIN, now).filter(within).order_by("pk")
     return _by_namespace(map(Change._make, rows.values_list(*columns)))
 
 

@@ -13,7 +13,7 @@ from scanner.models.cluster import STALE_AFTER_INTERVALS, Cluster, ClusterQueryS
 from scanner.models.finding import Finding, FindingQuerySet
 from scanner.models.freshness import Freshness
 from scanner.models.keyset import in_order
-from scanner.models.namespace import BLINDING, Namespace, NamespaceQuerySet
+from scanner.models.namespace import BLINDING, Namespace, NamespaceQuerySet, of_present
 from scanner.models.owner import NamespaceOwner, NamespaceOwnerQuerySet, groups_of
 from scanner.models.scan import Scan, ScanQuerySet
 from scanner.models.statistics import refresh_statistics
@@ -46,5 +46,6 @@ __all__ = [
     "TransitionQuerySet",
     "groups_of",
     "in_order",
+    "of_present",
     "refresh_statistics",
 ]

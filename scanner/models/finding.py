@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
 
-from scanner.models.namespace import Namespace
+from scanner.models.namespace import Namespace, of_present
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):
@@ -26,6 +27,11 @@ class FindingQuerySet(models.QuerySet["Finding"]):
     def within(self, namespaces: models.QuerySet[Namespace]) -> FindingQuerySet:
         """Those in `namespaces`, with what to say of where they are."""
         return self.filter(namespace__in=namespaces.order_by().values("pk")).select_related("namespace")
+
+    def seen_by(self, user: Any) -> FindingQuerySet:
+        """Those that may be told to `user`, who may see the Namespaces: only an operator is told of former ones of the
+        same names."""
+        return self if user.is_staff else self.filter(of_present("first_seen_at"))
 
     def resolved(self) -> FindingQuerySet:
         return self.filter(resolved_at__isnull=False)

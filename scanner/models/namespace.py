@@ -24,6 +24,12 @@ HURT: Final = tuple(status for status in Status if status is not Status.OK)
 BLINDING: Final = ["secrets", "pods", "serviceaccounts"]
 
 
+def of_present(at: str) -> Q:
+    """Of rows about Namespaces those that were written, at the time in their column `at`, of the present one: another
+    of the same name may have been there before."""
+    return Q(namespace__began_at=None) | Q((f"{at}__gte", F("namespace__began_at")))
+
+
 class NamespaceQuerySet(models.QuerySet["Namespace"]):
     def present(self) -> NamespaceQuerySet:
         return self.filter(gone_at=None)
@@ -238,6 +244,9 @@ class Namespace(models.Model):
     # The scan of the whole cluster that made this one due and waits for it.
     handed_out_by = models.ForeignKey(Scan, on_delete=models.SET_NULL, null=True, related_name="+")
     gone_at = models.DateTimeField(null=True)
+    # Since when the present one, by its uid, is known. What is older is of another one that had this name, and for
+    # operators only. None in rows of before there was this column.
+    began_at = models.DateTimeField(null=True)
 
     objects = NamespaceQuerySet.as_manager()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import models
 
 from scanner.models.cell import Credential
 from scanner.models.cluster import Cluster
-from scanner.models.namespace import Namespace
+from scanner.models.namespace import Namespace, of_present
 
 #: The status "before" or "after" of a cell that is not there: nothing in the Namespace needs the credential.
 NO_CELL: Final = ""
@@ -25,6 +25,14 @@ class TransitionQuerySet(models.QuerySet["Transition"]):
     def between(self, since: datetime, until: datetime) -> TransitionQuerySet:
         """Those at or after `since` and before `until`."""
         return self.filter(at__gte=since, at__lt=until)
+
+    def of_present(self) -> TransitionQuerySet:
+        """Without those of former Namespaces of the same names."""
+        return self.filter(of_present("at"))
+
+    def seen_by(self, user: Any) -> TransitionQuerySet:
+        """Those that may be told to `user`, who may see the Namespaces: only an operator is told of former ones."""
+        return self if user.is_staff else self.of_present()
 
     def after(self, pk: int) -> TransitionQuerySet:
         """Those recorded later than the one with `pk`, in the order in which they were recorded."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -107,7 +107,7 @@ def _record_batch(cluster: Cluster, batch: list[Verdict], columns: dict[str, Cre
     present = timezone.now()
     different: dict[int, str] = {}
     same: list[int] = []
-    replaced: list[int] = []
+    begun, replaced = set[int](), list[int]()
     for name, row in rows.items():
         if row.scanned_at is not None and now < row.scanned_at <= present:
             continue
@@ -117,10 +117,14 @@ def _record_batch(cluster: Cluster, batch: list[Verdict], columns: dict[str, Cre
         else:
             different[row.pk] = digest
             uid = storable_text(told[name].snapshot.uid, UID_LIMIT)
-            if uid and row.uid and uid != row.uid and row.gone_at is None:
+            is_another = bool(uid and row.uid and uid != row.uid)
+            if row.scanned_at is None or is_another:
+                begun.add(row.pk)
+            if is_another and row.gone_at is None:
                 replaced.append(row.pk)
-    # Deleted and made anew between two scans: what people knew of the one that is gone says nothing about this one.
-    _close(replaced, now=now)
+    # Deleted and made anew between two scans: what people knew of the one that is gone says nothing about this one. It
+    # ended before this one began.
+    _close(replaced, now=now - timedelta(microseconds=1))
     whole = Namespace.objects.filter(pk__in=different).order_by("pk") if different else ()
     changed = [Changed(row, told[row.name], different[row.pk]) for row in whole]
     if same:
@@ -134,7 +138,7 @@ def _record_batch(cluster: Cluster, batch: list[Verdict], columns: dict[str, Cre
         is_known = Scan.objects.of_whole_cluster().filter(cluster=cluster, state=Scan.State.DONE).exists()
         record_cells(changed, columns, standing, is_known=is_known, now=now)
         record_owners(changed)
-        _record_namespaces(changed, now=now)
+        _record_namespaces(changed, begun, now=now)
 
 
 def _digest(verdict: Verdict) -> str:
@@ -162,7 +166,7 @@ def _digest(verdict: Verdict) -> str:
     return hashlib.blake2b(encoded, digest_size=24).hexdigest()
 
 
-def _record_namespaces(changed: list[Changed], *, now: datetime) -> None:
+def _record_namespaces(changed: list[Changed], begun: set[int], *, now: datetime) -> None:
     for row, verdict, digest in changed:
         snapshot = verdict.snapshot
         fill(
@@ -177,6 +181,8 @@ def _record_namespaces(changed: list[Changed], *, now: datetime) -> None:
             scanned_at=now,
             gone_at=None,
         )
+        if row.pk in begun:
+            row.began_at = now
         # What could not be read is not known to be gone.
         if "namespaces" not in snapshot.unreadable:
             fill(row, uid=snapshot.uid, labels=snapshot.labels)
@@ -189,5 +195,5 @@ def _record_namespaces(changed: list[Changed], *, now: datetime) -> None:
 
 _NAMESPACE_FIELDS: Final = (
     "uid", "labels", "status", "rank", "reason", "critical_cells", "unreadable", "unasked", "pull_secrets",
-    "fingerprints", "service_accounts", "digest", "scanned_at", "gone_at",
+    "fingerprints", "service_accounts", "digest", "scanned_at", "gone_at", "began_at",
 )  # fmt: skip

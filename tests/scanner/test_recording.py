@@ -171,7 +171,15 @@ def test_a_namespace_that_was_made_anew_between_two_scans_starts_anew(cluster: C
     assert (row.gone_at, row.status, row.uid) == (None, "critical", "uid-2")
     assert Cell.objects.get().since == at(1), "an acknowledgement of the former one does not hold"
     told = Finding.objects.order_by("pk").values_list("first_seen_at", "resolved_at")
-    assert list(told) == [(at(0), at(1)), (at(1), None)]
+    assert list(told) == [(at(0), at(1) - timedelta(microseconds=1)), (at(1), None)]
+    assert row.began_at == at(1)
+
+
+def test_a_namespace_that_comes_back_is_the_same_one_unless_it_has_another_uid(cluster: Cluster) -> None:
+    for minute, uid in enumerate(("uid-1", "uid-1", "uid-2")):
+        scanned(cluster, verdict(cells=[cell()], uid=uid), now=at(2 * minute))
+        assert Namespace.objects.get().began_at == (at(4) if uid == "uid-2" else at(0))
+        close_namespace(Namespace.objects.get(), now=at(2 * minute + 1))
 
 
 def test_a_namespace_whose_uid_could_not_be_read_goes_on(cluster: Cluster) -> None:

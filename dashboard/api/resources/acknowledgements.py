@@ -37,6 +37,7 @@ def acknowledgements(
 def matching(caller: Caller, chosen: schemas.AcknowledgementFilters, fresh: Freshness) -> AcknowledgementQuerySet:
     namespaces = caller.namespaces.of_clusters(fresh.clusters)
     rows = Acknowledgement.objects.within(namespaces.named([chosen.namespace]) if chosen.namespace else namespaces)
+    rows = rows.seen_by(caller.user)
     if chosen.state == "in-force":
         rows = rows.in_force(fresh.now)
     return rows.of_credential(chosen.credential) if chosen.credential else rows
@@ -79,7 +80,7 @@ def end(request: HttpRequest, pk: Path[schemas.Key]) -> Status[None]:
     """
     caller = caller_of(request)
     caller.require_write()
-    found = Acknowledgement.objects.within(caller.namespaces).keyed(pk)
+    found = Acknowledgement.objects.within(caller.namespaces).seen_by(caller.user).keyed(pk)
     if found is None:
         raise Problem(NOT_FOUND, "You can see no acknowledgement with this number.")
     try:

@@ -37,6 +37,7 @@ def findings(
 def matching(caller: Caller, chosen: schemas.FindingFilters, fresh: Freshness) -> FindingQuerySet:
     namespaces = caller.namespaces.of_clusters(fresh.clusters)
     rows = Finding.objects.within(namespaces.named([chosen.namespace]) if chosen.namespace else namespaces)
+    rows = rows.seen_by(caller.user)
     if chosen.state == "open":
         rows = rows.open()
     if chosen.state == "resolved":
