@@ -6,18 +6,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 
 from dashboard.models import ApiKey
 from scanner import scan
-
-
-@pytest.fixture(autouse=True)
-def _nobody_has_asked_yet() -> None:
-    for name in ("default", "shared"):
-        caches[name].clear()
 
 
 @pytest.fixture(autouse=True)
