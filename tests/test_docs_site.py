@@ -141,6 +141,8 @@ def test_examples_of_the_policy_file_can_be_read() -> None:
 
 KNOWN_SETTINGS = {one.name for one in env.declared()}
 KNOWN_SETTINGS |= {f"{name}_FILE" for name in KNOWN_SETTINGS}
+# What Docker Compose is told by, which may be no setting: CREDBOARD_PUBLISH.
+KNOWN_SETTINGS |= set(re.findall(r"\$\{(CREDBOARD_\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
 
 
 def test_pictures_are_small_and_used() -> None:
