@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.core.exceptions import ImproperlyConfigured
+from django.http.request import split_domain_port, validate_host
 
 from dashboard import env
 from dashboard.alerting.sending import unusable_schemas
@@ -259,9 +260,7 @@ def keys_have_one_use(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     """dashboard.W013: two secrets have the same value, so whoever is told one has the other as well."""
     values = {
         "CREDBOARD_SECRET_KEY": [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS],
-        "CREDBOARD_FINGERPRINT_KEY": [settings.FINGERPRINT_KEY]
-        if settings.FINGERPRINT_KEY != settings.SECRET_KEY
-        else [],
+        "CREDBOARD_FINGERPRINT_KEY": {settings.FINGERPRINT_KEY} - {settings.SECRET_KEY},
         "CREDBOARD_ENCRYPTION_KEYS": settings.ENCRYPTION_KEYS,
         "CREDBOARD_METRICS_TOKEN": [settings.METRICS_TOKEN],
         "CREDBOARD_SMTP_PASSWORD": [settings.SMTP_SERVER.password] if settings.SMTP_SERVER else [],
@@ -293,19 +292,19 @@ def key_can_be_a_former_one(app_configs: Sequence[AppConfig] | None, **kwargs: A
 
 
 @register(deploy=True)
-def address_has_the_prefix(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """dashboard.W014: CREDBOARD_URL does not end with CREDBOARD_PATH_PREFIX, so links in mails lead elsewhere."""
-    prefix = settings.FORCE_SCRIPT_NAME or ""
-    path = urlsplit(settings.PUBLIC_URL).path
-    if not settings.PUBLIC_URL_IS_SET or path == prefix:
+def address_leads_here(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """dashboard.W014: CREDBOARD_URL does not end with CREDBOARD_PATH_PREFIX, so links in mails lead elsewhere; or its
+    host is none of CREDBOARD_ALLOWED_HOSTS, so they lead to an error."""
+    url, prefix = urlsplit(settings.PUBLIC_URL), settings.FORCE_SCRIPT_NAME or ""
+    if settings.PUBLIC_URL_IS_SET and url.path != prefix:
+        found = f"CREDBOARD_URL has the path {url.path or '/'}, and pages are served under {prefix or '/'}"
+        hint = "Let CREDBOARD_URL end with CREDBOARD_PATH_PREFIX: https://kubeflow.example.com/credboard, /credboard"
+    elif settings.PUBLIC_URL_IS_SET and not validate_host(split_domain_port(url.netloc)[0], settings.ALLOWED_HOSTS):
+        found = f"CREDBOARD_URL has the host {url.hostname}, and to that nothing but an error is answered"
+        hint = "Add it to CREDBOARD_ALLOWED_HOSTS, or correct CREDBOARD_URL."
+    else:
         return []
-    return [
-        checks.Warning(
-            f"CREDBOARD_URL has the path {path or '/'}, and pages are served under {prefix or '/'}",
-            hint="Let CREDBOARD_URL end with CREDBOARD_PATH_PREFIX: https://kubeflow.example.com/credboard, /credboard",
-            id="dashboard.W014",
-        )
-    ]
+    return [checks.Warning(found, hint=hint, id="dashboard.W014")]
 
 
 @register(deploy=True)

@@ -87,7 +87,12 @@ def test_believing_the_header_of_everybody_is_warned_of(settings: Any, ranges: t
         (
             "W014",
             {"PUBLIC_URL_IS_SET": True, "PUBLIC_URL": "https://c.example.com", "FORCE_SCRIPT_NAME": "/credboard"},
-            {"PUBLIC_URL": "https://c.example.com/credboard"},
+            {"PUBLIC_URL": "https://c.example.com/credboard", "ALLOWED_HOSTS": ["c.example.com"]},
+        ),
+        (
+            "W014",
+            {"PUBLIC_URL_IS_SET": True, "PUBLIC_URL": "https://c.example.com:8443", "ALLOWED_HOSTS": ["localhost"]},
+            {"ALLOWED_HOSTS": [".example.com"]},
         ),
         ("W015", {"SMTP_SERVER": mail(port=465)}, {"SMTP_SERVER": mail(port=2525)}),
         ("W015", {"SMTP_SERVER": mail(security="tls")}, {"SMTP_SERVER": mail(security="tls", port=465)}),
