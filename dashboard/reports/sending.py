@@ -22,7 +22,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
 from django.db import transaction
-from django.db.models import Count, Max, OuterRef, Q, Subquery
+from django.db.models import Case, Count, Max, OuterRef, Q, Subquery, When
 from django.db.models.functions import TruncDate
 from django.urls import get_script_prefix, reverse
 
@@ -278,9 +278,9 @@ def _acknowledged(within: Q, *, now: datetime) -> dict[tuple[int, str], str]:
 
 
 def _problems(within: Q) -> dict[tuple[int, str], Problem]:
-    rows = (
-        Finding.objects.open().filter(within, rank__gt=0).order_by("rank", "-code", "-object")
-    )  # the worst comes last
+    # The worst comes last; of equals, what is wrong rather than the pull that fails of it.
+    order = ("rank", Case(When(code="PO01", then=0), default=1), "-code", "-object")
+    rows = Finding.objects.open().filter(within, rank__gt=0).order_by(*order)
     columns = ("namespace_id", "credential", "message", "first_seen_at")
     return {(namespace, credential): Problem(*rest) for namespace, credential, *rest in rows.values_list(*columns)}
 

@@ -131,6 +131,15 @@ class TestContent:
 
         assert [item.what for item in namespace.items] == ["The worst."]
 
+    def test_of_equals_the_cause_is_told_and_not_the_pull_that_fails_of_it(self, cluster: Cluster) -> None:
+        made = factories.namespace(cluster, "team-vision", cells={QUAY: "critical missing"}, owners=("grace",))
+        factories.finding(made, "PO01", object="Pod/web-0", message="The pull that fails.")
+        factories.finding(made, "PS01", message="The cause.")
+
+        (namespace,) = report_for(subscribe(user=factories.owner()), now=NOW).clusters[0].namespaces
+
+        assert [item.what for item in namespace.items] == ["The cause."]
+
     def test_a_cluster_that_is_not_scanned_any_more_on_purpose_is_left_out(self, cluster: Cluster) -> None:
         factories.cluster("demo", next_scan_at=None)
         factories.namespace(Cluster.objects.get(name="demo"), "old", scanned_at=NOW - timedelta(days=9))
