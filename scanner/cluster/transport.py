@@ -117,6 +117,7 @@ class Transport:
         # Renewing a token runs a command or reads a file: not from every prefetching thread at once.
         self._signing_in = threading.Lock()
         self._person: Person | None = None
+        self._closed = threading.Event()
 
     def acting_as(self, person: Person) -> Transport:
         """The same connections, with every request in the name of `person`. Close only one of the two."""
@@ -125,6 +126,8 @@ class Transport:
         return other
 
     def close(self) -> None:
+        """Close the connections; that of a request under way when it ends."""
+        self._closed.set()
         self._client.close()  # type: ignore[no-untyped-call]
 
     def send(
@@ -192,7 +195,7 @@ class Transport:
                 unserved = status in _GATEWAY or (status >= 500 and after is not None)
                 again = status == 429 or (ask.verb in _READS and unserved)
                 wait = after if after is not None else wait
-            if not again or attempt == TRIES or waited + wait > LONGEST_WAIT:
+            if not again or attempt == TRIES or waited + wait > LONGEST_WAIT or self._closed.is_set():
                 raise error from None
             self._pause(wait)
             waited += wait
@@ -232,14 +235,19 @@ class Transport:
         accept: str,
         largest: int | None,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        response = self._request(ask, url, body, content_type, accept, self._timeouts)
-        if largest is None:
-            return response.status, response.headers, response.read()
-        answer: bytes = response.response.read(largest + 1)
-        if len(answer) > largest:
-            response.response.close()
-            raise TooLarge
-        return response.status, response.headers, answer
+        try:
+            response = self._request(ask, url, body, content_type, accept, self._timeouts)
+            if largest is None:
+                return response.status, response.headers, response.read()
+            answer: bytes = response.response.read(largest + 1)
+            if len(answer) > largest:
+                response.response.close()
+                raise TooLarge
+            return response.status, response.headers, answer
+        finally:
+            if self._closed.is_set():
+                # A list that is read ahead may begin after `close`: nobody else would close what it opened.
+                self._client.close()  # type: ignore[no-untyped-call]
 
     def _request(  # noqa: PLR0917
         self,

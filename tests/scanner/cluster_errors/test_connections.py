@@ -66,6 +66,14 @@ def test_nothing_shows_the_token(cluster: Cluster) -> None:
         assert CANARY not in f"{connection!r} {connection._transport!r}"
 
 
+def test_a_list_that_is_still_read_when_the_cluster_is_closed_leaves_no_connection_open(cluster: Cluster) -> None:
+    cluster.close()
+
+    assert "aa" in cluster.namespace_names()
+
+    assert len(cluster._transport._client.rest_client.pool_manager.pools) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
