@@ -11,6 +11,7 @@ from typing import Any, Final
 from scanner.check import Check, Status, rank
 from scanner.pull_failure import Cause
 from scanner.snapshot import OWNER_ANNOTATION
+from scanner.verdict import MOST_CELLS, MOST_FINDINGS
 
 MAX_PODS: Final = 50
 
@@ -65,7 +66,12 @@ HEADLINES: Final[Mapping[str, str]] = {
     "literal": "Written out in a Pod",
     "not-checked": "Not checked",
     "unreachable": "Could not be asked",
+    "too-many": f"More than {MOST_CELLS} credentials or {MOST_FINDINGS:,} findings here: the others are not shown",
 }
+TOO_MANY: Final = (
+    "The worst are shown, and how the others are is not known. Delete the Secrets that nothing needs, or let more than "
+    "one Namespace have them: the next scan shows what is left."
+)
 
 
 #: What a check says better than the reason of its finding: a Secret that does not fit is not one that cannot be read.

@@ -7,7 +7,9 @@ from typing import Final
 
 #: The one column of all Secrets that workloads refer to by name and that no other column is for.
 SECRETS: Final = "secrets"
-_LABELS: Final[Mapping[str, str]] = {SECRETS: "Workload Secrets", "tls": "TLS"}
+#: The column of what is more than a Namespace may have; see `verdict.MOST_CELLS`.
+OTHERS: Final = "others"
+_LABELS: Final[Mapping[str, str]] = {SECRETS: "Workload Secrets", OTHERS: "Others, not shown", "tls": "TLS"}
 
 
 def label_of(credential: str) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from scanner import raw
 from scanner.chain import Step, chain_of_link, chain_of_use
 from scanner.check import Context, Result, Status, rank, run_checks
+from scanner.columns import OTHERS
 from scanner.coverage import ImageUse
 from scanner.credential import Fingerprint, ParsedCredential, column
 from scanner.credentials.docker_registry import registry_of_key
@@ -30,6 +31,10 @@ MAX_PODS: Final = 50
 #: Registries that stand in linked pull Secrets and that no Pod needs: more of a Namespace than these have no cell. Each
 #: may become a column of everybody's matrix, and one Secret has room for twenty thousand.
 MOST_LINKED: Final = 200
+#: More of a Namespace are not stored, the worst of all come first: one tenant's objects must not fill the tables and
+#: pages of all. That there are more is told by a cell of its own, which is unknown.
+MOST_CELLS: Final = 500
+MOST_FINDINGS: Final = 2_000
 #: Of results with the same status, those of the family that explains more come first: what is wrong with the Secret
 #: before what the Pod says of it.
 _FAMILIES: Final = ("PS", "RG", "TK", "CE", "KF", "KS", "RQ", "HY", "PO")
@@ -77,6 +82,10 @@ def judge(context: Context, *, strict: bool = False) -> Verdict:
     """Ask all checks about `context` and draw the cells. With `strict` (tests) a check that raises is raised."""
     results = run_checks(context, strict=strict)
     cells = _Cells(context, results.found).all()
+    findings = results.found
+    if len(cells) > MOST_CELLS or len(findings) > MOST_FINDINGS:
+        cells = (*cells[:MOST_CELLS], _others(cells=len(cells), findings=len(findings)))
+        findings = tuple(sorted(findings, key=lambda one: (_order(one), one.object, one.credential))[:MOST_FINDINGS])
     candidates = [(cell.status, cell.reason) for cell in cells]
     candidates += [(result.status, result.reason) for result in sorted(results.found, key=_order)]
     gaps = {why.partition(":")[0] for why in results.unasked.values()} - _HELPFUL
@@ -88,8 +97,18 @@ def judge(context: Context, *, strict: bool = False) -> Verdict:
         status=status,
         reason="" if status is Status.OK else reason,
         cells=cells,
-        findings=results.found,
+        findings=findings,
         unasked=results.unasked,
+    )
+
+
+def _others(*, cells: int, findings: int) -> Cell:
+    """What stands for those that are not shown."""
+    return Cell(
+        credential=OTHERS,
+        status=Status.UNKNOWN,
+        reason="too-many",
+        details={"cells": cells, "findings": findings},
     )
 
 

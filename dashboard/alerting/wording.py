@@ -43,6 +43,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "unlinked": "The Secret is there but nothing refers to it: link it to the ServiceAccount of the Pods.",
     "failing": "Look at the messages of the failing Pods; the page of each cell lists them.",
     "not-checked": "Credboard may not read what it needs to tell: the page says which right is missing.",
+    "too-many": "The Namespace has more than is shown: delete the Secrets that nothing needs.",
     "unreachable": "The registry could not be asked: check its address, the network and its certificate.",
     "latent": "Create the pull Secret before a Pod starts on a node that does not have the image.",
 }

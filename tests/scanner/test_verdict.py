@@ -296,3 +296,38 @@ def test_many_pods_are_counted_and_fifty_named() -> None:
     cell = only_cell(*pods)
 
     assert (len(cell.pods), cell.pod_count) == (50, 80)
+
+
+def test_of_more_cells_than_a_namespace_may_have_the_worst_are_shown_and_the_others_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scanner.verdict.MOST_CELLS", 2)
+    linked = [pull_secret(f"s{number}", f"r{number}.example.com") for number in range(3)]
+    objects = [*linked, account("s0", "s1", "s2"), pod("app", "z.example.com/x", message=REFUSED)]
+
+    shown = [(cell.status, cell.reason) for cell in verdict(*objects).cells]
+
+    assert [status for status, _ in shown] == [Status.CRITICAL, Status.OK, Status.UNKNOWN]
+    assert shown[-1] == (Status.UNKNOWN, "too-many")
+
+
+def test_a_namespace_that_is_well_but_for_what_is_not_shown_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scanner.verdict.MOST_CELLS", 1)
+    linked = [pull_secret(f"s{number}", f"r{number}.example.com") for number in range(2)]
+
+    found = verdict(*linked, account("s0", "s1"))
+
+    assert (found.status, found.reason) == (Status.UNKNOWN, "too-many")
+
+
+def test_of_more_findings_than_a_namespace_may_have_the_worst_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = [account(*(f"gone-{number}" for number in range(4)))]
+    every = verdict(*objects).findings
+    assert len(every) == 4
+
+    monkeypatch.setattr("scanner.verdict.MOST_FINDINGS", 3)
+    found = verdict(*objects)
+
+    assert len(found.findings) == 3
+    assert all(one in every for one in found.findings)
+    assert cells(found)["others"] == ("unknown", "too-many")
