@@ -56,9 +56,6 @@ TELLS_BY_STATUS: Final = {"scan": {0, 1}, "explain": {0, 1}}
 TEAM: Final = "team-vision"
 RUN_BY_US: Final = {"kubectl", ".venv/bin/python", "helm"}
 
-# A page is a dozen programs that start one after the other, on an API server of its own.
-pytestmark = pytest.mark.timeout(600)
-
 
 @dataclass(frozen=True, slots=True)
 class Machine:

@@ -17,7 +17,6 @@ PAGE = "CONTRIBUTING.md"
 QUICK = ("-q", "-p", "no:cacheprovider", "-k", "HY99 or every or page or hugging")
 
 # It starts pytest in the copy.
-pytestmark = pytest.mark.timeout(400)
 
 
 def example() -> dict[str, str]:

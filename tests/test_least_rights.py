@@ -62,7 +62,7 @@ class Account:
         self._server.apply([role, binding])
         rule = role["rules"][-1]
         with self.connect() as api:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not api.can_i(rule["verbs"][-1], rule["resources"][-1], namespace, group=rule["apiGroups"][-1]):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 USER_HEADER = "kubeflow-userid"
 OPERATOR = "operator@example.com"
 #: Web, worker, beat, Valkey and the demo cluster start, and the first scan ends. Two busy cores take a third of it.
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 
 
 def wait_until(is_so: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
@@ -89,7 +89,7 @@ class Product:
     def stop(self) -> None:
         """Stop all of it, as Ctrl-C does."""
         if self._server is not None:
-            self._server.stop(seconds=30)
+            self._server.stop()
             self._server = None
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)

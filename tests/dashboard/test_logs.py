@@ -206,7 +206,7 @@ class TestGunicorn:
             },
         )
         try:
-            process.wait_until_ready(lambda: accepts_connections(port), seconds=60)
+            process.wait_until_ready(lambda: accepts_connections(port))
             yield port, process
         finally:
             process.stop()

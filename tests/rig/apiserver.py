@@ -98,7 +98,7 @@ class KubeApiServer(KubeApi):
             cwd=self.directory,
         )
         self._servers.append(etcd)
-        etcd.wait_until_ready(lambda: _etcd_is_healthy(port), seconds=60)
+        etcd.wait_until_ready(lambda: _etcd_is_healthy(port))
 
     def _start_kube_apiserver(self, binary: Path) -> None:
         serving = self._authority.server("apiserver")
@@ -132,7 +132,7 @@ class KubeApiServer(KubeApi):
             cwd=self.directory,
         )
         self._servers.append(server)
-        server.wait_until_ready(self._is_ready, seconds=90)
+        server.wait_until_ready(self._is_ready)
 
     def _is_ready(self) -> bool:
         try:

@@ -168,7 +168,7 @@ class KubeApi:
         return stored
 
     def _wait_until_served(self, path: str) -> Json:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             definition = self.must("GET", path)
             spec = definition["spec"]
@@ -230,7 +230,7 @@ class KubeApi:
             "namespace": namespace or "",
         }
         review = {"spec": {"user": user, "resourceAttributes": attributes}}
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self.must("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"]:
             if time.monotonic() > deadline:
                 raise ApiError(f"{user} was granted {rule} but the API server still refuses")

@@ -127,7 +127,7 @@ class PostgresServer:
             cwd=self.directory,
             user=self._user,
         )
-        self._server.wait_until_ready(self._creates_database, seconds=60)
+        self._server.wait_until_ready(self._creates_database)
 
     def _creates_database(self) -> bool:
         """Make our database; False while the server does not let anybody in yet."""

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+#: Seconds that a server may take for anything, on a machine that does other things as well.
+PATIENCE = 180
 _PR_SET_PDEATHSIG = 1
 # Loaded here because almost nothing is safe to do between fork and exec, importing and dlopen least of all.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -98,7 +100,7 @@ class ServerProcess:
         pid: int = self._process.pid
         return pid
 
-    def wait_until_ready(self, is_ready: Callable[[], bool], *, seconds: float) -> None:
+    def wait_until_ready(self, is_ready: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
         """Return once `is_ready()` is true. Raises StartFailed after `seconds`, or at once when the process ends."""
         deadline = time.monotonic() + seconds
         while not is_ready():
@@ -114,7 +116,7 @@ class ServerProcess:
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         return "\n".join([f"--- end of {self.log}", *text.splitlines()[-lines:]])
 
-    def stop(self, *, ask: signal.Signals = signal.SIGTERM, seconds: float = 15) -> None:
+    def stop(self, *, ask: signal.Signals = signal.SIGTERM, seconds: float = PATIENCE) -> None:
         """Ask it to end, and end it by force if it has not after `seconds`. Harmless when it has ended already."""
         if self._process.poll() is not None:
             return

@@ -45,7 +45,7 @@ def _secret(namespace: str, name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "data": data}
 
 
-def _eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def _eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -339,7 +339,7 @@ def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     )
     log = tmp_path / "log"
     server = ServerProcess([sys.executable, "-c", program], log=log, cwd=tmp_path)
-    server.wait_until_ready(lambda: log.read_text().startswith("on"), seconds=20)
+    server.wait_until_ready(lambda: log.read_text().startswith("on"))
 
     server.stop(seconds=0.2)
 

@@ -42,7 +42,7 @@ class ValkeyServer:
             [get_binary_path(), *arguments], log=self._directory / "valkey.log", cwd=self._directory
         )
         try:
-            self._server.wait_until_ready(lambda: accepts_connections(self.port), seconds=30)
+            self._server.wait_until_ready(lambda: accepts_connections(self.port))
         except BaseException:
             self.stop()
             raise

@@ -23,7 +23,7 @@ from tests.rig.apiserver import KubeApiServer
 
 pytestmark = [pytest.mark.django_db]
 
-PATIENCE = 60  # seconds, on a machine that does other things as well
+PATIENCE = 180  # seconds, on a machine that does other things as well
 SOON = Limits(quiet=0.05, patience=0.2, rest=0.1, longest_rest=0.2, rate=1000, most=20, whole_rest=0)
 QUICK = Timing(lifetime=60, silence=60, back_off=0.02, longest_back_off=0.1, refused=0.1, absent=0.1, shortest=0)
 HOUR = timedelta(hours=1)

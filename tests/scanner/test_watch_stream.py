@@ -16,7 +16,7 @@ from dashboard.demo.server import DemoCluster
 from scanner import cluster as api
 from scanner.watch.stream import ResourceWatch, Timing
 
-PATIENCE = 60  # seconds, on a machine that does other things as well
+PATIENCE = 180  # seconds, on a machine that does other things as well
 QUICK = Timing(lifetime=20, silence=20, back_off=0.02, longest_back_off=0.1, refused=0.05, absent=0.05, shortest=0)
 OBJECTS = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in ("aa", "bb")]
 

@@ -69,7 +69,7 @@ class Release:
         )
         rule = role["rules"][-1]
         (subject,) = binding["subjects"]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not self.allows(
             subject["name"].rpartition("-")[2],
             (rule["apiGroups"][-1], rule["resources"][-1], rule["verbs"][-1]),

@@ -92,7 +92,7 @@ def test_the_web_of_the_chart_passes_its_probes_and_helm_test(container: Contain
 
     args = [f"--bind=127.0.0.1:{port}" if one.startswith("--bind") else one for one in rendered["args"]]
     web: ServerProcess = container.start(*args)
-    web.wait_until_ready(lambda: probe(rendered, "startupProbe", port) == 200, seconds=60)
+    web.wait_until_ready(lambda: probe(rendered, "startupProbe", port) == 200)
     assert probe(rendered, "livenessProbe", port) == 200
     assert probe(rendered, "readinessProbe", port) == 200
     passed = helm_test(container, pod, base)
@@ -172,7 +172,7 @@ def test_helm_test_fails_on_a_web_whose_database_was_not_migrated(container: Con
     in_pod(container, rendered)
     port = free_port()
     web = container.start("start", "web", f"--bind=127.0.0.1:{port}")
-    web.wait_until_ready(lambda: probe(rendered, "livenessProbe", port) == 200, seconds=60)
+    web.wait_until_ready(lambda: probe(rendered, "livenessProbe", port) == 200)
 
     assert probe(rendered, "readinessProbe", port) == 503
     failed = helm_test(container, chart.named(documents, "Pod", "-test-ready"), f"http://127.0.0.1:{port}")

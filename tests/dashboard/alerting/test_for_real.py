@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -16,8 +15,6 @@ from tests.scanner.test_celery_for_real import (  # noqa: F401 (fixtures)
     _installation,
     wait_for,
 )
-
-pytestmark = [pytest.mark.timeout(300)]
 
 
 def test_beat_and_a_worker_send_what_waits_and_note_what_fails(

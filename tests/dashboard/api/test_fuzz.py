@@ -23,7 +23,7 @@ from dashboard.models import Acknowledgement, ApiKey
 from scanner.models import Scan
 from tests import factories
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db
 
 load_all_checks()
 WANTED = (

@@ -101,7 +101,7 @@ class TestWorkersAndBeat:
             },
         )
         try:
-            process.wait_until_ready(lambda: "ready." in (tmp_path / "worker.log").read_text("utf-8"), seconds=60)
+            process.wait_until_ready(lambda: "ready." in (tmp_path / "worker.log").read_text("utf-8"))
             yield process
         finally:
             process.stop()

@@ -21,7 +21,7 @@ from tests.rig.process import free_port
 from tests.rig.smtp import SmtpSink
 
 # Committing is what all of this is about, so each test has a database that it can commit to.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_mail_arrives_and_stands_in_the_archive_as_sent(sink: SmtpSink) -> None:

@@ -14,7 +14,7 @@ from tests.rig.certificates import CertificateAuthority
 from tests.rig.smtp import SmtpSink
 
 # Committing is what all of this is about, so each test has a database that it can commit to.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(name="authority", scope="module")

@@ -16,7 +16,7 @@ from tests.dashboard.mail_delivery.builders import later, now_of, server, wanted
 from tests.rig.smtp import DROP, HANG, SmtpSink
 
 # Committing is what all of this is about, so each test has a database that it can commit to.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.parametrize(
