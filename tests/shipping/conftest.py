@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,19 +29,33 @@ from tests.shipping.release import Release
 #: What an image has in its environment: nothing of ours, and no way to an index.
 BARE = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PIP_NO_INDEX": "1", "LANG": "C.UTF-8"}
 
+DATABASE = "credboard.sqlite3"
+
 
 @pytest.fixture(scope="session", name="image")
 def _image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the image has as /opt/credboard, made by the script that makes it there."""
+    """The folder that the image has as /opt/credboard, made by the script that makes it there.
+
+    To install and compile it all takes half a minute, and nothing writes to it: so all workers of pytest-xdist share
+    the one that whoever comes first makes.
+    """
     if not wheelhouse().is_dir():
         parts.missing("wheels", "run `make wheels` to fetch them")
-    target = tmp_path_factory.mktemp("image") / "credboard"
-    subprocess.run(
-        [ROOT / "docker" / "install.sh", wheelhouse(), target],
-        env={**BARE, "PYTHON": sys.executable},
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of the whole run; each worker has one in it
+    target, made = folder / "image" / "credboard", folder / "image-is-made"
+    with (folder / "image.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed, or its process dies
+        if not made.exists():
+            shutil.rmtree(target, ignore_errors=True)
+            subprocess.run(
+                [ROOT / "docker" / "install.sh", wheelhouse(), target],
+                env={**BARE, "PYTHON": sys.executable},
+                check=True,
+                stdin=subprocess.DEVNULL,
+            )
+            made.touch()
     return target
 
 
@@ -90,25 +106,51 @@ class Container:
         return [str(self.image / "venv" / "bin" / "python")]
 
 
+@pytest.fixture(scope="session", name="keys")
+def _keys(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with keys as `makekeys` makes them, to copy."""
+    folder = tmp_path_factory.mktemp("keys")
+    Container(image, folder, {**BARE, "CREDBOARD_DATA_DIR": str(folder)}).run("makekeys", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session", name="migrated")
+def _migrated(image: Path, keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as `start migrate` leaves it, with those keys, to copy."""
+    folder = tmp_path_factory.mktemp("migrated")
+    _installation(image, folder, keys).run("start", "migrate")
+    return folder / DATABASE
+
+
 @pytest.fixture(name="container")
-def _container(image: Path, tmp_path: Path, valkey: ValkeyServer) -> Iterator[Container]:
-    """An installation with keys of its own in files, as compose and the chart give them, and no database yet."""
-    keys = tmp_path / "keys"
-    keys.mkdir()
-    bare = {**BARE, "CREDBOARD_DATA_DIR": str(tmp_path), "TMPDIR": str(tmp_path)}
-    container = Container(image, tmp_path, bare)
-    container.run("makekeys", str(keys))
-    container.environment = {
-        **bare,
+def _container(image: Path, keys: Path, tmp_path: Path, valkey: ValkeyServer) -> Iterator[Container]:
+    """An installation with keys in files, as compose and the chart give them, and no database yet."""
+    own = shutil.copytree(keys, tmp_path / "keys")
+    container = _installation(image, tmp_path, own)
+    container.environment["REDIS_URL"] = valkey.url
+    yield container
+    container.stop()
+
+
+@pytest.fixture(name="migrated_container")
+def _migrated_container(container: Container, migrated: Path) -> Container:
+    """`container` after `start migrate`, which takes seconds."""
+    shutil.copy(migrated, container.data / DATABASE)
+    return container
+
+
+def _installation(image: Path, folder: Path, keys: Path) -> Container:
+    environment = {
+        **BARE,
+        "CREDBOARD_DATA_DIR": str(folder),
+        "TMPDIR": str(folder),
         "CREDBOARD_SECRET_KEY_FILE": str(keys / "secret-key"),
         "CREDBOARD_FINGERPRINT_KEY_FILE": str(keys / "fingerprint-key"),
         "CREDBOARD_ENCRYPTION_KEYS_FILE": str(keys / "encryption-keys"),
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'credboard.sqlite3'}",
-        "REDIS_URL": valkey.url,
+        "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
         "CREDBOARD_SCAN_INTERVAL": "5",
     }
-    yield container
-    container.stop()
+    return Container(image, folder, environment)
 
 
 @pytest.fixture(name="release")
