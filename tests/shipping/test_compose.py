@@ -41,9 +41,14 @@ DOCKER_COMMANDS = [
 ]
 
 
-def _interpolated(value: str) -> str:
-    """As compose does where no variable is set: ${NAME:-default}."""
-    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", value)
+def _interpolated(value: str, **variables: str) -> str:
+    """As compose does, from the innermost: ${NAME:-where it is not set}, ${NAME:+where it is}."""
+    pattern = re.compile(r"\$\{([A-Z_]+):([-+])([^${}]*)\}")
+    while match := pattern.search(value):
+        name, sign, word = match.groups()
+        given = variables.get(name, "")
+        value = value.replace(match[0], word if bool(given) == (sign == "+") else given)
+    return value
 
 
 @pytest.fixture(scope="module", name="compose")
@@ -168,6 +173,18 @@ def test_every_variable_is_a_setting(services: dict[str, dict[str, Any]]) -> Non
 
     assert given
     assert given <= settings
+
+
+def test_a_domain_is_all_that_caddy_needs(services: dict[str, dict[str, Any]]) -> None:
+    with_domain = _interpolated(FILE.read_text(encoding="utf-8"), CREDBOARD_DOMAIN="credboard.example.com")
+    web, without = (loaded["web"]["environment"] for loaded in (yaml.safe_load(with_domain)["services"], services))
+
+    assert web["CREDBOARD_URL"] == web["CREDBOARD_TRUSTED_ORIGINS"] == "https://credboard.example.com"
+    assert (web["CREDBOARD_ALLOWED_HOSTS"], web["CREDBOARD_HTTPS"]) == ("credboard.example.com", "true")
+    # Without one it is on localhost, whose forms come from an origin that Credboard does not see by itself.
+    assert without["CREDBOARD_URL"] == "http://127.0.0.1:8000"
+    assert (without["CREDBOARD_ALLOWED_HOSTS"], without["CREDBOARD_HTTPS"]) == ("", "")
+    assert without["CREDBOARD_TRUSTED_ORIGINS"] == "https://localhost"
 
 
 @pytest.fixture(name="deployed")
