@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+from tests.tables import table
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "oracles"
 
 
 @cache
 def _read(name: str) -> dict[str, Any]:
-    return yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    read: dict[str, Any] = table(FOLDER / name)
+    return read
 
 
 def load(name: str) -> dict[str, Any]:

@@ -19,10 +19,11 @@ from scanner.policy import Policy
 from scanner.policy_file import read_policy
 from scanner.snapshot import build_snapshot
 from tests.objects import namespace_objects
+from tests.tables import table
 
 FOLDER = Path(__file__).parent
 CASES: dict[str, dict[str, dict[str, Any]]] = {
-    file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))["cases"] for file in sorted(FOLDER.glob("*.yaml"))
+    file.stem: table(file)["cases"] for file in sorted(FOLDER.glob("*.yaml"))
 }
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 FINGERPRINT = Fingerprint(b"test")

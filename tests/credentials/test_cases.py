@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import scanner.credentials
 from scanner.credential import Fingerprint, Unparsable, credential_kinds
 from tests.objects import namespace_objects
+from tests.tables import table
 
 FOLDER = Path(__file__).parent
 CASES: dict[str, dict[str, dict[str, Any]]] = {
-    file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))["cases"] for file in sorted(FOLDER.glob("*.yaml"))
+    file.stem: table(file)["cases"] for file in sorted(FOLDER.glob("*.yaml"))
 }
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from scanner.image import parse_image
 from scanner.pull_failure import Cause, explain
 from tests.oracles import rows
+from tests.tables import table
 
 ORACLE = rows("03-pull-and-mount-messages.yaml", "messages")
-OURS = yaml.safe_load((Path(__file__).with_name("pull_failure_messages.yaml")).read_text(encoding="utf-8"))["messages"]
+OURS = table(Path(__file__).with_name("pull_failure_messages.yaml"))["messages"]
 VALUES = {cause.value for cause in Cause}
 
 

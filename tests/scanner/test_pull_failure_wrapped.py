@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from scanner.pull_failure import explain
+from tests.tables import table
 
-TABLE = yaml.safe_load((Path(__file__).with_name("pull_failure_messages.yaml")).read_text(encoding="utf-8"))
+TABLE = table(Path(__file__).with_name("pull_failure_messages.yaml"))
 
 HOST = "reg.example.com"
 IMAGE = f"{HOST}/team/app:1"
