@@ -6,8 +6,10 @@ Loaded with `-p` from pyproject.toml, not from conftest.py: the database must ru
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,8 @@ _CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+#: What tests themselves are told by.
+_OURS = {"CREDBOARD_CACHE", "CREDBOARD_CHROMIUM"}
 #: How long the product waits for Redis where a person waits for the product.
 _MOMENTS = (
     "dashboard.backlog.TIMEOUT",
@@ -60,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     """Before anything of pytest-django: it imports the settings in this same hook."""
+    early_config.add_cleanup(_as_on_a_new_machine())
     database = early_config.known_args_namespace.database
     if database == "sqlite":
         os.environ.pop("DATABASE_URL", None)
@@ -75,6 +80,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
             early_config.stash[_database] = server
             early_config.add_cleanup(server.stop)
     return (yield)
+
+
+def _as_on_a_new_machine() -> Callable[[], None]:
+    """Take away what this machine says to Credboard, and what `make run` left in the checkout. Returns how to end."""
+    for name in list(os.environ):
+        if (name.startswith("CREDBOARD_") and name not in _OURS) or name in ("REDIS_URL", "KUBECONFIG"):
+            del os.environ[name]
+    folder = tempfile.mkdtemp(prefix="credboard-tests-")
+    os.environ["CREDBOARD_DATA_DIR"] = os.environ["CREDBOARD_RUN_DIR"] = folder
+    return lambda: shutil.rmtree(folder, ignore_errors=True)
 
 
 def _runs_tests(config: pytest.Config) -> bool:

@@ -247,6 +247,11 @@ def test_the_run_is_on_the_database_it_was_started_for(pytestconfig: pytest.Conf
     assert django_connection.vendor == wanted[pytestconfig.getoption("database")]
 
 
+def test_a_run_has_neither_the_data_nor_the_broker_of_this_machine(pytestconfig: pytest.Config, settings: Any) -> None:
+    assert not settings.DATA_DIR.is_relative_to(pytestconfig.rootpath)
+    assert not accepts_connections(int(settings.REDIS_URL.rpartition(":")[2].partition("/")[0]))
+
+
 def test_valkey_comes_back_on_its_port(valkey: ValkeyServer) -> None:
     with redis.Redis.from_url(valkey.url) as client:
         assert client.ping()
