@@ -107,12 +107,13 @@ def look(now: datetime) -> Iterator[Advice]:
     except NotSupportedError as error:
         yield Advice.problem(ABOUT, f"{error}", "Move to a newer version of the database.")
     except DatabaseError as error:
-        found, remedy = _refusal(error)
+        found, remedy = refusal(error)
         yield Advice.problem(ABOUT, f"{connection.display_name} {found} ({type(error).__name__}).", remedy)
 
 
-def _refusal(error: DatabaseError) -> tuple[str, str]:
-    """What is wrong, and what to do. PostgreSQL tells no code with which it refuses a connection, only words."""
+def refusal(error: DatabaseError) -> tuple[str, str]:
+    """What is wrong, to follow the name of the database, and what to do; nothing of the words of the error, which may
+    quote a password. PostgreSQL tells no code with which it refuses a connection, only words."""
     words = str(error).lower()
     known = ((found, remedy) for signs, found, remedy in _REFUSALS if any(sign in words for sign in signs))
     return next(known, _UNKNOWN)

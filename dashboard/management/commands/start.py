@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         os.execv(command[0], command)  # noqa: S606
 
     def _migrate(self, *, wait: int, cluster: str, include: list[str]) -> None:
-        _wait_for_database(seconds=wait)
+        _wait_for_database(self.stderr.write, seconds=wait)
         with _one_at_a_time():
             call_command("migrate", verbosity=1, interactive=False, stdout=self.stdout)
             call_command("ensure_admin", stdout=self.stdout)
@@ -98,19 +98,29 @@ def _require_folder(folder: Path) -> None:
         ) from error
 
 
-def _wait_for_database(*, seconds: int) -> None:
-    """Raises CommandError when nobody answers for so long."""
+def _wait_for_database(tell: Callable[[str], object], *, seconds: int) -> None:
+    """Raises CommandError when it lets nobody in for so long; until then `tell` is told why, whenever that changes."""
     deadline = time.monotonic() + seconds
+    told = ""
     while True:
         try:
             connection.ensure_connection()
             return
         except DatabaseError as error:
+            why = full_disk.advice(error) or _refusal(error)
             if time.monotonic() >= deadline:
-                kind = type(error).__name__
-                other = f"The database lets nobody in ({kind}). Does it run, and is DATABASE_URL right?"
-                raise CommandError(full_disk.advice(error) or other) from None
+                raise CommandError(why) from None
+            if why != told:
+                tell(f"{why} Waiting for that, at most {seconds} s.")
+            told = why
             time.sleep(1)
+
+
+def _refusal(error: DatabaseError) -> str:
+    from dashboard.doctor import database  # noqa: PLC0415 (it brings clients of all that the doctor asks)
+
+    found, remedy = database.refusal(error)
+    return f"{connection.display_name} {found} ({type(error).__name__}). {remedy}"
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class TestDatabase:
         with pytest.raises(psycopg.Error) as refused:
             psycopg.connect(postgres.url, **change)
 
-        words = " ".join(database._refusal(DatabaseError(str(refused.value))))
+        words = " ".join(database.refusal(DatabaseError(str(refused.value))))
 
         assert told in words
         assert PASSWORD not in words
@@ -103,11 +103,11 @@ class TestDatabase:
         with pytest.raises(sqlite3.OperationalError) as refused:
             sqlite3.connect(tmp_path / "no" / "folder").execute("SELECT 1")
 
-        assert "CREDBOARD_DATA_DIR" in database._refusal(DatabaseError(str(refused.value)))[1]
+        assert "CREDBOARD_DATA_DIR" in database.refusal(DatabaseError(str(refused.value)))[1]
 
     def test_a_disk_that_is_full_is_no_matter_of_host_and_port(self) -> None:
         # SQLite's words on a full file system: it cannot make the files that it opens beside its own.
-        found, remedy = database._refusal(DatabaseError("disk I/O error"))
+        found, remedy = database.refusal(DatabaseError("disk I/O error"))
 
         assert "full" in found
         assert "manage.py prune" in remedy
