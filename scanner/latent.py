@@ -64,8 +64,7 @@ def latent(context: Context, use: ImageUse) -> Latent | None:
         return Latent(why="refused", use=use)
     # Asked last: a Namespace that asks about others is judged when all of them are read.
     places = context.elsewhere.meant_for(image.name, besides=context.snapshot.name)
-    count = len({place.namespace for place in places})
-    return Latent(why="elsewhere", use=use, places=count) if count else None
+    return Latent(why="elsewhere", use=use, places=places.namespaces) if places else None
 
 
 def is_of_cloud(image: Image) -> bool:

@@ -17,7 +17,7 @@ from scanner.columns import OTHERS
 from scanner.coverage import ImageUse
 from scanner.credential import Fingerprint, ParsedCredential, column
 from scanner.credentials.docker_registry import registry_of_key
-from scanner.elsewhere import Elsewhere, Place
+from scanner.elsewhere import Elsewhere, Places
 from scanner.policy import Policy
 from scanner.snapshot import Secret, Snapshot, build_snapshot
 
@@ -127,13 +127,13 @@ class _NotYet(Elsewhere):
         super().__init__()
         self.was_asked = False
 
-    def named(self, secret: str, *, besides: str) -> list[Place]:
+    def named(self, secret: str, *, besides: str) -> Places:
         self.was_asked = True
-        return []
+        return Places()
 
-    def covering(self, image: str, *, besides: str) -> list[Place]:
+    def covering(self, image: str, *, besides: str) -> Places:
         self.was_asked = True
-        return []
+        return Places()
 
     def sharing(self, fingerprint: str, *, besides: str) -> int:
         self.was_asked = True

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any
 
 from scanner.check import Context, Problem, Status, check
-from scanner.elsewhere import Place
+from scanner.elsewhere import Places
 from scanner.words import shown
-
-#: Places that a finding names; how many there are is told beside them.
-MAX_PLACES: Final = 20
 
 
 @check("PS05", "pull-secret-elsewhere", needs={"secrets", "pods"}, wants={"serviceaccounts"})
@@ -72,14 +69,13 @@ def _covered_elsewhere(context: Context) -> Iterator[Problem]:
             )
 
 
-def _count(places: Sequence[Place]) -> str:
+def _count(places: Places) -> str:
     # Which ones is for those to read who may see them, so no sentence may name them.
-    count = len({place.namespace for place in places})
-    return "another Namespace" if count == 1 else f"{count} other Namespaces"
+    return "another Namespace" if places.namespaces == 1 else f"{places.namespaces} other Namespaces"
 
 
-def _details(places: Sequence[Place]) -> dict[str, Any]:
+def _details(places: Places) -> dict[str, Any]:
     return {
-        "elsewhere": [[place.namespace, place.secret] for place in places[:MAX_PLACES]],
-        "elsewhere_count": len(places),
+        "elsewhere": [[place.namespace, place.secret] for place in places.first],
+        "elsewhere_count": places.count,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from scanner.elsewhere import Elsewhere, Place
+from scanner.elsewhere import Elsewhere, Places
 from scanner.models import Cluster, Namespace
 
 
@@ -28,11 +28,11 @@ class StoredElsewhere(Elsewhere):
         for name, pull_secrets in self._rows("pull_secrets"):
             self.add(name, pull_secrets)
 
-    def named(self, secret: str, *, besides: str) -> list[Place]:
+    def named(self, secret: str, *, besides: str) -> Places:
         self._load()
         return super().named(secret, besides=besides)
 
-    def covering(self, image: str, *, besides: str) -> list[Place]:
+    def covering(self, image: str, *, besides: str) -> Places:
         self._load()
         return super().covering(image, besides=besides)
 

@@ -11,7 +11,7 @@ import pytest
 
 from scanner import raw
 from scanner.credential import Fingerprint, ParsedCredential
-from scanner.elsewhere import Elsewhere, Place
+from scanner.elsewhere import MAX_PLACES, Elsewhere, Place
 from scanner.snapshot import Secret, Snapshot, build_snapshot
 from tests.objects import namespace_objects
 from tests.scanner.test_coverage import pod, pull_secret
@@ -204,20 +204,35 @@ def test_elsewhere_names_places_in_order_besides_the_asking_namespace() -> None:
     for namespace in ("c", "a", "b"):
         elsewhere.add(namespace, {"regcred": ["quay.io"], "other": ["*.example.com"]})
 
-    assert elsewhere.named("regcred", besides="b") == [Place("a", "regcred"), Place("c", "regcred")]
-    assert elsewhere.covering("quay.io/x", besides="zz") == [Place(n, "regcred") for n in "abc"]
-    assert elsewhere.covering("harbor.example.com/x", besides="a") == [Place(n, "other") for n in "bc"]
-    assert elsewhere.covering("ghcr.io/x", besides="a") == []
+    assert elsewhere.named("regcred", besides="b").first == (Place("a", "regcred"), Place("c", "regcred"))
+    assert elsewhere.covering("quay.io/x", besides="zz").first == tuple(Place(n, "regcred") for n in "abc")
+    assert elsewhere.covering("harbor.example.com/x", besides="a").first == tuple(Place(n, "other") for n in "bc")
+    assert not elsewhere.covering("ghcr.io/x", besides="a")
+
+
+@pytest.mark.parametrize("besides", ["n-000", "n-005", "n-199", "none-of-them"])
+def test_of_many_places_elsewhere_counts_all_and_holds_the_first(besides: str) -> None:
+    names = [f"n-{number:03}" for number in range(200)]
+    elsewhere = Elsewhere()
+    for namespace in reversed(names):
+        elsewhere.add(namespace, {"regcred": ["quay.io"], "spare": ["quay.io"]})
+
+    places = elsewhere.covering("quay.io/x", besides=besides)
+
+    others = [name for name in names if name != besides]
+    expected = [Place(name, secret) for name in others for secret in ("regcred", "spare")]
+    assert places.first == tuple(expected[:MAX_PLACES])
+    assert (places.count, places.namespaces) == (len(expected), len(others))
 
 
 def test_what_is_added_to_elsewhere_later_is_found_too() -> None:
     elsewhere = Elsewhere()
     elsewhere.add("a", {"regcred": ["https://index.docker.io/v1/", "index.docker.io"]})
-    assert elsewhere.covering("quay.io/x", besides="") == []
+    assert not elsewhere.covering("quay.io/x", besides="")
 
     elsewhere.add("b", {"regcred": ["quay.io"]})
 
-    assert elsewhere.covering("quay.io/x", besides="") == [Place("b", "regcred")]
+    assert elsewhere.covering("quay.io/x", besides="").first == (Place("b", "regcred"),)
 
 
 def test_a_certificate_lets_nobody_in_but_the_key_beside_it_does() -> None:

@@ -88,10 +88,8 @@ def test_old_scans_are_forgotten_but_for_the_first_and_the_last_good_one(cluster
 
 def test_what_lies_elsewhere_is_known_from_what_is_stored(cluster: Cluster) -> None:
     scan_all(cluster)
-    assert [place.namespace for place in StoredElsewhere(cluster).named("regcred", besides="team-b")] == [
-        "closed",
-        "team-a",
-    ]
+    places = StoredElsewhere(cluster).named("regcred", besides="team-b")
+    assert [place.namespace for place in places.first] == ["closed", "team-a"]
     assert StoredElsewhere(cluster).covering("quay.io/team/app", besides="")
     assert StoredElsewhere(cluster).meant_for("quay.io/team/app", besides="")
 
