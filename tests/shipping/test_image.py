@@ -137,9 +137,9 @@ def test_every_role_starts_from_the_image_and_leaves_it_as_it_is(container: Cont
     assert listing(container.image) == before
 
 
-def test_under_a_path_prefix_pages_and_files_are_where_links_say(container: Container) -> None:
+def test_under_a_path_prefix_pages_and_files_are_where_links_say(migrated_container: Container) -> None:
+    container = migrated_container
     container.environment["CREDBOARD_PATH_PREFIX"] = "/credboard"
-    container.run("start", "migrate")
     port = free_port()
     container.start("start", "web", "--bind", f"127.0.0.1:{port}")
     wait_until(lambda: _answers(port, "/healthz"), "the web answers", seconds=PATIENCE)
@@ -165,10 +165,8 @@ def test_migrating_waits_for_a_database_that_is_starting_and_tells_when_it_waite
     assert "of-no-use" not in str(failure.value)
 
 
-def test_a_second_migration_changes_nothing_and_makes_no_second_operator(container: Container) -> None:
-    container.run("start", "migrate")
-
-    again = container.run("start", "migrate")
+def test_a_second_migration_changes_nothing_and_makes_no_second_operator(migrated_container: Container) -> None:
+    again = migrated_container.run("start", "migrate")
 
     assert "No migrations to apply" in again
     assert "one-time password" not in again
@@ -191,11 +189,11 @@ def test_a_folder_that_cannot_be_written_is_named(container: Container) -> None:
         container.run("makekeys", "/nowhere")
 
 
-def test_on_sigterm_a_worker_ends_the_scan_that_it_has_begun(container: Container) -> None:
+def test_on_sigterm_a_worker_ends_the_scan_that_it_has_begun(migrated_container: Container) -> None:
+    container = migrated_container
     with DemoCluster(kubelet=False, closed=()) as demo:
         demo.faults.hang(4, path="/api/v1/secrets")
         kubeconfig = demo.kubeconfig(container.data / "kubeconfig")
-        container.run("start", "migrate")
         container.run("cluster", "demo", "--kubeconfig", str(kubeconfig), "--interval", "3600")  # one scan only
         worker = container.start("start", "worker", "--concurrency", "1")
         container.start("start", "beat")
