@@ -62,7 +62,6 @@ ENV PATH=/opt/credboard/venv/bin:$PATH \
     CREDBOARD_DATA_DIR=/data
 WORKDIR /opt/credboard
 USER 10001:10001
-VOLUME /data
 EXPOSE 8000
 # After SIGTERM gunicorn answers what it has begun, and a worker ends the tasks that it has begun: give it time.
 STOPSIGNAL SIGTERM

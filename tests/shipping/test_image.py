@@ -60,6 +60,10 @@ def test_the_image_runs_as_nobody_in_particular_and_ends_on_sigterm() -> None:
     assert "\nSTOPSIGNAL SIGTERM\n" in DOCKERFILE
 
 
+def test_the_image_leaves_no_volumes_without_a_name_behind() -> None:
+    assert "VOLUME" not in DOCKERFILE  # each container that mounts nothing there would make one
+
+
 def test_a_health_check_starts_neither_django_nor_celery() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "dashboard.alive", "beat"]
 
