@@ -16,7 +16,7 @@ from scanner.models.keyset import in_order
 from scanner.models.namespace import BLINDING, Namespace, NamespaceQuerySet, of_present
 from scanner.models.owner import NamespaceOwner, NamespaceOwnerQuerySet, groups_of
 from scanner.models.scan import Scan, ScanQuerySet
-from scanner.models.statistics import refresh_statistics
+from scanner.models.statistics import hold_little, refresh_statistics
 from scanner.models.transition import NO_CELL, Transition, TransitionQuerySet
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Transition",
     "TransitionQuerySet",
     "groups_of",
+    "hold_little",
     "in_order",
     "of_present",
     "refresh_statistics",

@@ -30,7 +30,7 @@ from scanner.check import Status
 from scanner.collecting import fewer_collections
 from scanner.credential import Fingerprint
 from scanner.log_context import about
-from scanner.models import Cluster, Namespace, Scan, refresh_statistics
+from scanner.models import Cluster, Namespace, Scan, hold_little, refresh_statistics
 from scanner.recording import NAME_LIMIT, close_namespace, mark_gone, record
 from scanner.scan.access import note_access, stored_kubeconfig
 from scanner.scan.selecting import invalid_selector, is_selected, names_of
@@ -106,6 +106,7 @@ def scan_cluster(cluster: Cluster) -> Scan | None:
     started_at = timezone.now()
     scan = Scan(cluster=cluster, started_at=started_at)
     try:
+        hold_little()
         silent_since = started_at - timedelta(seconds=settings.SCAN_LEASE)
         Scan.objects.interrupt(cluster, now=started_at, silent_since=silent_since)
         Scan.objects.set_back(cluster, now=started_at)

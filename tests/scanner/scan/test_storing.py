@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from dashboard.demo.server import DemoCluster
 from scanner.models import Cell, Cluster, Finding, Namespace, Scan
+from scanner.models.statistics import HELD_BY_SCAN
 from scanner.policy import Policy
 from scanner.scan import StoredElsewhere, is_selected, scan_namespace
 from tests.scanner.scan.builders import scan_all, statuses, stored_namespace
@@ -38,6 +40,17 @@ def test_scanning_twice_changes_nothing(cluster: Cluster) -> None:
     after = dump(*left_out)
     assert len(after.pop("Scan")) == len(before.pop("Scan")) + 1
     assert after == before
+
+
+def test_a_scan_holds_less_of_the_database_in_memory_than_pages_do(cluster: Cluster) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL holds nothing in our process")
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA cache_size = -32000")
+
+        scan_all(cluster)
+
+        assert cursor.execute("PRAGMA cache_size").fetchone() == (-HELD_BY_SCAN,)
 
 
 def test_a_namespace_that_was_deleted_is_closed_by_the_next_scan(demo: DemoCluster, cluster: Cluster) -> None:
