@@ -21,9 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.product import wait_until
 from tests.rig.apiserver import KubeApiServer
-from tests.rig.process import free_port
+from tests.rig.process import free_port, wait_until
 from tests.rig.venv import installed
 
 ROOT = Path(__file__).parent.parent

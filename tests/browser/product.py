@@ -8,10 +8,8 @@ import secrets
 import shutil
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,15 +22,6 @@ USER_HEADER = "kubeflow-userid"
 OPERATOR = "operator@example.com"
 #: Web, worker, beat, Valkey and the demo cluster start, and the first scan ends. Two busy cores take a third of it.
 START_SECONDS = 180.0
-
-
-def wait_until(is_so: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
-    """Ask again and again. Raises AssertionError with `what` was waited for after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {seconds:.0f} s")
-        time.sleep(0.1)
 
 
 class Product:

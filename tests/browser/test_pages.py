@@ -19,7 +19,8 @@ from tests.browser.pages import (
     namespace_url,
     open_drawer,
 )
-from tests.browser.product import Product, wait_until
+from tests.browser.product import Product
+from tests.rig.process import wait_until
 
 WIDTHS = (2560, 1440, 1024, 390)
 

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visits
 from tests.browser.pages import HARBOR, namespace_url, open_drawer
-from tests.browser.product import wait_until
+from tests.rig.process import wait_until
 
 
 def test_a_refresh_keeps_focus_scroll_and_what_is_open(visit: Visits) -> None:

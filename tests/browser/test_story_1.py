@@ -20,7 +20,8 @@ from tests.browser.pages import (
     open_drawer,
     step,
 )
-from tests.browser.product import OPERATOR, DemoApi, Product, wait_until
+from tests.browser.product import OPERATOR, DemoApi, Product
+from tests.rig.process import wait_until
 
 HERE = "kubeflow-user-example-com"
 OWNER = "user@example.com"

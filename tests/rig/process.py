@@ -128,6 +128,15 @@ class ServerProcess:
             self._process.wait()
 
 
+def wait_until(is_so: Callable[[], bool], what: str, *, seconds: float = PATIENCE) -> None:
+    """Ask again and again. Raises AssertionError with `what` was waited for after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.05)
+
+
 def accepts_connections(port: int) -> bool:
     """Whether something listens on this TCP port of 127.0.0.1."""
     try:

@@ -19,10 +19,9 @@ import pytest
 import yaml
 
 from dashboard import env
-from tests.browser.product import wait_until
 from tests.docs_blocks import commands
 from tests.rig.postgres import PostgresServer
-from tests.rig.process import accepts_connections, free_port
+from tests.rig.process import accepts_connections, free_port, wait_until
 from tests.rig.valkey import ValkeyServer
 from tests.rig.wheels import ROOT
 from tests.shipping.conftest import BARE, Container

@@ -17,8 +17,7 @@ import pytest
 import yaml
 
 from dashboard.demo.server import DemoCluster
-from tests.browser.product import wait_until
-from tests.rig.process import ServerProcess, accepts_connections, free_port
+from tests.rig.process import ServerProcess, accepts_connections, free_port, wait_until
 from tests.rig.wheels import ROOT, wheelhouse
 from tests.shipping.conftest import BARE, Container, listing
 

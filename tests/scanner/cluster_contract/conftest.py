@@ -19,9 +19,11 @@ def demo() -> Iterator[DemoCluster]:
 
 
 @pytest.fixture(params=["apiserver", "demo"])
-def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Lab:
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
     server = request.getfixturevalue(request.param)
-    return RealLab(server, tmp_path) if request.param == "apiserver" else DemoLab(server, tmp_path)
+    made: Lab = RealLab(server, tmp_path) if request.param == "apiserver" else DemoLab(server, tmp_path)
+    yield made
+    made.end()
 
 
 @pytest.fixture

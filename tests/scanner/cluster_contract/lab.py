@@ -12,6 +12,7 @@ from scanner import raw
 from scanner.cluster import Cluster
 from tests.rig.apiserver import KubeApiServer
 from tests.rig.kube_api import unique_namespace
+from tests.rig.process import wait_until
 
 Json = dict[str, Any]
 READS_ALL = [
@@ -22,6 +23,7 @@ READS_ALL = [
     },
     {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["rolebindings"], "verbs": ["get", "list"]},
 ]
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 PROFILE_CRD: Json = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
@@ -51,11 +53,13 @@ class Lab(Protocol):
     def new_namespace(self, name: str = "", **metadata: Any) -> str: ...
     def apply(self, *objects: Json) -> None: ...
     def grant(self, user: str, rules: list[Json], namespace: str | None = None) -> None: ...
+    def end(self) -> None: ...
 
 
 class RealLab:
     def __init__(self, server: KubeApiServer, folder: Path) -> None:
         self.server, self._folder = server, folder
+        self._definitions: list[Json] = []
 
     def connect(self, user: str = "") -> Cluster:
         name = user or "admin"
@@ -71,10 +75,20 @@ class RealLab:
         return self.server.create_namespace(name or unique_namespace("contract"), **metadata)
 
     def apply(self, *objects: Json) -> None:
+        self._definitions += [one for one in objects if one["kind"] == "CustomResourceDefinition"]
         self.server.apply(objects)
 
     def grant(self, user: str, rules: list[Json], namespace: str | None = None) -> None:
         self.server.grant(user, rules, namespace=namespace)
+
+    def end(self) -> None:
+        """Other tests share the server, and what it serves makes a difference to scans."""
+        for one in self._definitions:
+            self.server.must("DELETE", f"{CRDS}/{one['metadata']['name']}")
+            wait_until(lambda group=one["spec"]["group"]: not self._serves(group), "what was defined is gone")
+
+    def _serves(self, group: str) -> bool:
+        return self.server.request("GET", f"/apis/{group}")[0] != 404
 
 
 class DemoLab:
@@ -95,6 +109,9 @@ class DemoLab:
         name = name or unique_namespace("contract")
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, **metadata}})
         return name
+
+    def end(self) -> None:
+        """Has nothing to do: the fixture `demo` ends the cluster."""
 
     def apply(self, *objects: Json) -> None:
         for document in objects:
