@@ -69,7 +69,7 @@ class Product:
             environment=environment,
         )
         try:
-            self._server.wait_until_ready(self._shows_a_matrix, seconds=START_SECONDS)
+            self._server.wait_until_ready(self._shows_a_matrix, seconds=START_SECONDS, pause=0.5)
         except BaseException:
             self.stop()
             raise

@@ -100,8 +100,11 @@ class ServerProcess:
         pid: int = self._process.pid
         return pid
 
-    def wait_until_ready(self, is_ready: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
-        """Return once `is_ready()` is true. Raises StartFailed after `seconds`, or at once when the process ends."""
+    def wait_until_ready(self, is_ready: Callable[[], bool], *, seconds: float = PATIENCE, pause: float = 0.05) -> None:
+        """Return once `is_ready()` is true. Raises StartFailed after `seconds`, or at once when the process ends.
+
+        `pause` is in seconds: a longer one is for questions that keep the process from what is waited for.
+        """
         deadline = time.monotonic() + seconds
         while not is_ready():
             ended = self._process.poll()
@@ -109,7 +112,7 @@ class ServerProcess:
                 raise StartFailed(f"{self.name} ended with status {ended} while starting.\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise StartFailed(f"{self.name} was not ready after {seconds:.0f} s.\n{self.log_tail()}")
-            time.sleep(0.05)
+            time.sleep(pause)
 
     def log_tail(self, lines: int = 40) -> str:
         """The last lines of its log, headed by where the log is."""
