@@ -10,9 +10,6 @@ STATIC_ROOT = None
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = True
 
-# Nobody listens there, whatever else runs on this machine: a test that needs Redis says which.
-REDIS_URL = CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
-
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # Tests count calls by themselves; the one about Redis starts it.
