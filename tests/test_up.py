@@ -162,7 +162,7 @@ class Browser:
         self._opener = urllib.request.build_opener(jar, urllib.request.ProxyHandler({}))
 
     def get(self, path: str) -> str:
-        with self._opener.open(self._url + path, timeout=30) as response:
+        with self._opener.open(self._url + path, timeout=60) as response:
             return str(response.read().decode())
 
     def sign_in(self, password: str) -> str:
@@ -174,7 +174,7 @@ class Browser:
         request = urllib.request.Request(
             self._url + "/sign-in/", urllib.parse.urlencode(fields).encode(), {"Referer": self._url + "/sign-in/"}
         )
-        with self._opener.open(request, timeout=30) as response:
+        with self._opener.open(request, timeout=60) as response:
             return str(response.read().decode())
 
 

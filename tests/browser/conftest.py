@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from tests.browser.product import OPERATOR, USER_HEADER, Product
 
-#: Milliseconds that anything on a page may take. Two busy cores need a thirtieth of it.
-PATIENCE = 30_000
+#: Milliseconds that anything on a page may take. Two busy cores need a tenth of it, where a worker has to scan first.
+PATIENCE = 60_000
 #: What the page ends itself, because the reader asked for something else meanwhile; htmx logs that as an error.
 ENDED_ON_PURPOSE = "htmx:(?:sendAbort|afterRequest)"
 expect.set_options(timeout=PATIENCE)

@@ -87,7 +87,7 @@ class Product:
     def _shows_a_matrix(self) -> bool:
         request = urllib.request.Request(f"{self.url}/", headers={USER_HEADER: OPERATOR})
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return b'<table class="matrix">' in response.read()
         except OSError:
             return False
@@ -127,7 +127,7 @@ class DemoApi:
             headers={"Authorization": f"Bearer {self._token}", "Content-Type": kind},
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             if error.code == 404:

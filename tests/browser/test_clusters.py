@@ -105,7 +105,7 @@ def test_a_cluster_is_tried_then_added_scanned_changed_and_removed(
     expect(page.get_by_role("status").filter(has_text=f"{NAME} is saved.")).to_be_visible()
     expect(row(page)).to_contain_text("stored here, encrypted")
     page.goto(f"/?cluster={NAME}")
-    expect(page.locator(".matrix tbody th.name a")).to_have_text([team], timeout=40_000)
+    expect(page.locator(".matrix tbody th.name a")).to_have_text([team])
 
     page.goto(CLUSTERS)
     row(page).get_by_role("link", name="Edit").click()

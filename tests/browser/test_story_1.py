@@ -85,7 +85,7 @@ def test_a_red_cell_turns_green_on_the_same_page(broken: DemoApi, product: Produ
 
     expect(shown.get_by_role("heading", level=1)).to_have_text(f"Created {SECRET}")
     expect(shown.get_by_role("heading", level=1)).to_be_focused()
-    expect(shown.locator("#created-status")).to_contain_text("Covered now", timeout=40_000)
+    expect(shown.locator("#created-status")).to_contain_text("Covered now")
     assert PASSWORD not in page.content()
     shown.get_by_role("link", name="Show the cell").click()
     expect(shown.locator(".verdict.is-ok")).to_be_visible()
@@ -146,7 +146,7 @@ def test_an_owner_repairs_with_a_pasted_config_json(product: Product, visit: Vis
     shown.get_by_role("textbox", name="config.json").fill(json.dumps(pasted))
     shown.get_by_role("button", name="Create").click()
 
-    expect(shown.locator("#created-status")).to_contain_text("Covered now", timeout=40_000)
+    expect(shown.locator("#created-status")).to_contain_text("Covered now")
     assert PASSWORD not in page.content()
     wait_until(lambda: product.cluster.phases("team-nlp", "summaries-") == ["Running"], "the Pod runs")
 

@@ -52,7 +52,7 @@ def manage(database: Path | str, *arguments: str, key: str = KEY) -> subprocess.
         "REDIS_URL": "redis://127.0.0.1:1/0",
     }
     command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module", name="living")

@@ -24,7 +24,7 @@ def _connection(valkey: ValkeyServer) -> Iterator[Connection]:
 def _take_one(connection: Connection) -> Message:
     queue = connection.SimpleQueue(QUEUE)
     queue.put("work")
-    return queue.get(timeout=10)
+    return queue.get(timeout=60)
 
 
 def test_a_channel_whose_connection_is_lost_closes_with_a_message_not_acknowledged(connection: Connection) -> None:
@@ -54,4 +54,4 @@ def test_a_channel_that_is_closed_in_order_puts_the_message_back(connection: Con
     _take_one(connection).channel.close()
 
     with Connection(valkey.url) as another:
-        assert another.SimpleQueue(QUEUE).get(timeout=10).payload == "work"
+        assert another.SimpleQueue(QUEUE).get(timeout=60).payload == "work"

@@ -37,7 +37,7 @@ def in_pod(container: Container, rendered: Json) -> None:
 
 def answer(url: str, headers: Mapping[str, str]) -> int:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers)), timeout=20) as response:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers)), timeout=60) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -57,7 +57,7 @@ def helm_test(container: Container, pod: Json, base: str) -> subprocess.Complete
     python = str(container.image / "venv" / "bin" / "python")
     command = [python, *one["command"][1:], *one["args"]]
     environment = {"PATH": "/usr/bin:/bin", **chart.environment(one), "BASE": base}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("values", [TRIAL, KUBEFLOW], ids=["trial", "kubeflow"])
@@ -109,7 +109,7 @@ SIDECAR = "127.0.0.6"
 
 def ask(port: int, path: str, *, source: str = SIDECAR, **headers: str) -> tuple[int, Message, str]:
     """(status, headers, body), without following a redirect."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20, source_address=(source, 0))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60, source_address=(source, 0))
     connection.request("GET", path, headers={"Host": "kubeflow.example.com", "X-Forwarded-Proto": "https", **headers})
     response = connection.getresponse()
     body = response.read().decode(errors="replace")
@@ -158,7 +158,7 @@ def test_two_migrations_at_once_make_one_database_and_one_operator(postgres: Pos
     command = [sys.executable, "manage.py", *migrate["args"]]
     pipe = subprocess.PIPE
     both = [subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) for _ in "ab"]
-    told = [one.communicate(timeout=100) for one in both]
+    told = [one.communicate() for one in both]
 
     assert [one.returncode for one in both] == [0, 0], told
     printed = [out for out, _ in told]

@@ -22,7 +22,7 @@ from tests.rig.wheels import ROOT, wheelhouse
 from tests.shipping.conftest import BARE, Container, listing
 
 pytestmark = pytest.mark.timeout(300)
-PATIENCE = 90
+PATIENCE = 180
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -131,7 +131,7 @@ def test_every_role_starts_from_the_image_and_leaves_it_as_it_is(container: Cont
         wait_until(lambda: container.is_alive("worker"), "the worker turns", seconds=PATIENCE)
         wait_until(lambda: container.is_alive("beat"), "beat turns", seconds=PATIENCE)
         wait_until(lambda: _scans(container, "done") > 0, "a scan ends", seconds=PATIENCE)
-        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/sign-in/", timeout=30).read().decode()
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/sign-in/", timeout=60).read().decode()
         style = re.search(r'href="(/static/credboard\.[0-9a-f]+\.css)"', page)
 
     assert "one-time password" in migrated
@@ -147,7 +147,7 @@ def test_under_a_path_prefix_pages_and_files_are_where_links_say(migrated_contai
     container.start("start", "web", "--bind", f"127.0.0.1:{port}")
     wait_until(lambda: _answers(port, "/healthz"), "the web answers", seconds=PATIENCE)
 
-    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/credboard/", timeout=30)
+    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/credboard/", timeout=60)
 
     body = page.read().decode()
     links = set(re.findall(r'(?:href|src|action)="(/[^"]*)"', body))
@@ -221,7 +221,7 @@ def test_the_demo_cluster_can_be_a_container_of_its_own(container: Container) ->
 
 def _answers(port: int, path: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
@@ -232,7 +232,7 @@ def _has_ended(process: ServerProcess) -> bool:
 
 
 def _scans(container: Container, state: str) -> int:
-    database = sqlite3.connect(container.data / "credboard.sqlite3", timeout=30)
+    database = sqlite3.connect(container.data / "credboard.sqlite3", timeout=60)
     try:
         return int(database.execute("SELECT count(*) FROM scanner_scan WHERE state = ?", [state]).fetchone()[0])
     finally:

@@ -20,7 +20,7 @@ def upgrades(*arguments: str, database: str = "") -> subprocess.CompletedProcess
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CREDBOARD_", "DATABASE"))}
     environment |= {"DATABASE_URL": database} if database else {}
     command = [sys.executable, "-m", "tests.upgrades", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module", name="present")

@@ -75,6 +75,6 @@ def test_a_request_for_a_scan_tells_the_workers(
     row = Namespace.objects.create(cluster=cluster, name="team-a")
     assert request_scan(row) is True
     with app.connection_for_read() as connection:
-        message = connection.SimpleQueue("celery").get(timeout=5)
+        message = connection.SimpleQueue("celery").get(timeout=60)
         message.ack()
     assert message.headers["task"] == tasks.dispatch_scans.name
