@@ -8,15 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import dj_database_url
 import pytest
 from django.core import checks
 from django.core.checks import run_checks
+from django.db.utils import ConnectionHandler
 
 from dashboard import system_checks
 from dashboard.mail.server import SmtpServer
+from dashboard.system_checks import addresses
+from dashboard.system_checks.work import variables_are_known
 
 ROOT = Path(__file__).parent.parent
-CHECKS = [one for one in vars(system_checks).values() if (getattr(one, "__doc__", "") or "").startswith("dashboard.")]
 
 
 def mail(
@@ -117,10 +120,11 @@ def test_believing_the_header_of_everybody_is_warned_of(settings: Any, ranges: t
 def test_settings_that_are_no_good_together_are_told_with_a_remedy(
     settings: Any, monkeypatch: pytest.MonkeyPatch, key: str, wrong: dict[str, Any], right: dict[str, Any]
 ) -> None:
-    check = next(one for one in CHECKS if one.__doc__.startswith(f"dashboard.{key}:"))
+    check = next(one for one in system_checks.CHECKS if one.__doc__.startswith(f"dashboard.{key}:"))
 
     def told(values: dict[str, Any]) -> list[checks.CheckMessage]:
-        monkeypatch.setattr(system_checks, "_is_sqlite", lambda: values.get("sqlite", True))
+        is_sqlite = values.get("sqlite", True)
+        monkeypatch.setattr(sys.modules[check.__module__], "is_sqlite", lambda: is_sqlite, raising=False)
         for name, value in values.items():
             if name.isupper():
                 setattr(settings, name, value)
@@ -138,7 +142,7 @@ def test_a_slip_of_the_pen_is_told_with_the_name_that_was_meant(monkeypatch: pyt
     monkeypatch.setenv("CREDBOARD_QQQQ", "secret-value")
     monkeypatch.setenv("CREDBOARD_SECRET_KEY_FILE", "/run/key")
 
-    found = {one.msg.split()[0]: one for one in system_checks.variables_are_known(None)}
+    found = {one.msg.split()[0]: one for one in variables_are_known(None)}
 
     assert found.keys() == {"CREDBOARD_SCAN_INTERVALL", "CREDBOARD_QQQQ"}
     assert found["CREDBOARD_SCAN_INTERVALL"].hint == "Did you mean CREDBOARD_SCAN_INTERVAL?"
@@ -147,10 +151,52 @@ def test_a_slip_of_the_pen_is_told_with_the_name_that_was_meant(monkeypatch: pyt
 
 def test_every_check_is_in_the_docs_and_no_id_is_given_twice() -> None:
     documented = [key for key, _ in system_checks.documented()]
-    source = Path(system_checks.__file__).read_text(encoding="utf-8")
+    source = "".join(file.read_text(encoding="utf-8") for file in Path(system_checks.__file__).parent.glob("*.py"))
 
-    assert sorted(documented) == sorted(set(re.findall(r'id="(dashboard\.\w+)"', source)))
-    assert len(documented) == len(CHECKS)
+    assert documented == sorted(set(re.findall(r'id="(dashboard\.\w+)"', source)))
+    assert len(documented) == len(set(documented))
+
+
+@pytest.mark.parametrize(
+    ("url", "about"),
+    [
+        ("redis://:hunter2@localhost/0", ""),
+        ("rediss://:hunter2@localhost/0?ssl_cert_reqs=required&health_check_interval=30", ""),
+        ("redis://:hunter2@localhost/0?pool=true", "'pool'"),
+        ("redis://:hunter2@localhost/0?ssl_ca_certs=/ca.pem", "'ssl_ca_certs'"),
+        ("redis://:hunter2@localhost/0?socket_timeout=soon", "'socket_timeout'"),
+        ("rediss://:hunter2@localhost/0?ssl_cert_reqs=sometimes", "sometimes"),
+    ],
+)
+def test_an_option_of_the_broker_that_is_none_stops_commands(settings: Any, url: str, about: str) -> None:
+    settings.REDIS_URL = url
+
+    told = [one for one in run_checks() if one.id == "dashboard.E003"]
+
+    assert bool(told) is bool(about)
+    assert all(about in one.msg and "hunter2" not in str(one) for one in told)
+
+
+@pytest.mark.parametrize(
+    ("query", "about"),
+    [
+        ("", ""),
+        ("sslmode=require&target_session_attrs=read-write&prepare_threshold=0", ""),
+        ("sslmod=require", '"sslmod"'),
+        ("conn_max_age=3", '"conn_max_age"'),
+        ("pool=true", '"pool"'),
+    ],
+)
+def test_an_option_of_the_database_that_is_none_stops_commands(
+    monkeypatch: pytest.MonkeyPatch, query: str, about: str
+) -> None:
+    given = dj_database_url.parse(f"postgres://credboard:hunter2@127.0.0.1:1/credboard?{query}")
+    monkeypatch.setattr(addresses, "connection", ConnectionHandler({"default": given})["default"])
+
+    told = [one for one in run_checks() if one.id == "dashboard.E004"]
+
+    assert bool(told) is bool(about)
+    assert all(about in one.msg and "hunter2" not in str(one) for one in told)
 
 
 def test_outside_of_a_deployment_nothing_is_warned_of() -> None:

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from dashboard.encryption import CannotDecrypt, decrypt, encrypt, encrypted_columns
 from dashboard.models import AlertRoute
-from dashboard.system_checks import encryption_keys_are_keys
+from dashboard.system_checks.keys import encryption_keys_are_keys
 
 FIRST, SECOND = (Fernet.generate_key().decode() for _ in range(2))
 VALUE = "slack://t0p-s3cret/token"
