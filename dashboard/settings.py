@@ -15,7 +15,7 @@ from dashboard import env
 from dashboard.mail.server import read_sender, read_server
 from dashboard.schedule import WEEKDAYS
 from dashboard.settings_fixed import *  # noqa: F403
-from dashboard.settings_fixed import BASE_DIR, QUIET_LOGGERS
+from dashboard.settings_fixed import BASE_DIR, QUIET_LOGGERS, SQLITE_OPTIONS
 
 env.section("Keys and data")
 DATA_DIR = env.folder(
@@ -73,16 +73,11 @@ DATABASES = {
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
-    }
+    DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
 else:
+    DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     # Seconds. A page, a probe of readiness and `doctor` must not wait for a machine that is not there.
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
-    DATABASES["default"]["CONN_MAX_AGE"] = 60
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 env.section("How people reach it")
 ALLOWED_HOSTS = [
@@ -107,7 +102,6 @@ HTTPS = env.boolean(
 )
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
