@@ -89,7 +89,7 @@ def test_every_answer_is_one_that_the_document_promises(
 ) -> None:
     operation = api_schema[path][method]
 
-    @settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
         if is_about_what_is_there:
