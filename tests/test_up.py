@@ -66,6 +66,8 @@ class Up:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # A run in the background ignores Ctrl-C, and so would all that it starts.
+                preexec_fn=_heeds_ctrl_c,  # noqa: PLW1509 (it makes one system call)
             )
         self.family: set[int] = set()
 
@@ -110,6 +112,10 @@ class Up:
                 return connection.execute(query).fetchall()
         except sqlite3.OperationalError:
             return []
+
+
+def _heeds_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def descendants(pid: int) -> set[int]:

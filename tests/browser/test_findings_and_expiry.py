@@ -10,16 +10,17 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Visits
-from tests.browser.pages import GITLAB, HARBOR, cell_url, drawer, matrix_cell, open_drawer
+from tests.browser.pages import HARBOR, cell_url, drawer, matrix_cell, open_drawer
 
-NAMESPACE = "team-forecast"
-FORM = f"/n/demo/{NAMESPACE}/acknowledge/{GITLAB}/"
+#: Its cell of HARBOR is red, and no other test repairs it.
+NAMESPACE = "team-vision"
+FORM = f"/n/demo/{NAMESPACE}/acknowledge/{HARBOR}/"
 ROUTES = {
     "findings": "/findings/",
     "findings one by one": "/findings/?group=no",
     "findings resolved": "/findings/?tab=resolved",
     "findings of nothing": "/findings/?q=nothing-is-called-so",
-    "acknowledge a cause": f"/findings/acknowledge/?code=PO01&credential={GITLAB}",
+    "acknowledge a cause": f"/findings/acknowledge/?code=PO01&credential={HARBOR}",
     "acknowledge": FORM,
     "expiry": "/expiry/?within=all",
     "calendar": "/expiry/?view=calendar",
@@ -29,14 +30,14 @@ ROUTES = {
 
 @pytest.fixture
 def acknowledged(visit: Visits) -> Iterator[Page]:
-    """A page of an operator who has acknowledged the cell of NAMESPACE and GITLAB, until the test is over."""
+    """A page of an operator who has acknowledged the cell of NAMESPACE and HARBOR, until the test is over."""
     page = visit()
     page.goto(FORM)
     page.get_by_label("Why").fill("The robot account moves on Monday.")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".seen-to")).to_contain_text("The robot account moves on Monday.")
     yield page
-    page.goto(cell_url(NAMESPACE, GITLAB))
+    page.goto(cell_url(NAMESPACE, HARBOR))
     page.get_by_role("button", name="End now").click()
     expect(page.locator(".seen-to")).to_have_count(0)
 
@@ -44,7 +45,7 @@ def acknowledged(visit: Visits) -> Iterator[Page]:
 def test_a_cell_is_acknowledged_in_the_drawer_by_keyboard_and_returns(visit: Visits) -> None:
     page = visit()
     page.goto("/")
-    found = open_drawer(page, NAMESPACE, GITLAB)
+    found = open_drawer(page, NAMESPACE, HARBOR)
     found.get_by_role("link", name="Acknowledge or snooze").press("Enter")
     note = found.get_by_label("Why")
     expect(note).to_be_visible()
@@ -55,10 +56,10 @@ def test_a_cell_is_acknowledged_in_the_drawer_by_keyboard_and_returns(visit: Vis
     note.press("Enter")
 
     expect(found.locator(".seen-to")).to_contain_text("Snoozed until")
-    expect(found.locator(".verdict")).to_contain_text("Missing here")
+    expect(found.locator(".verdict")).to_contain_text("The registry rejects it")
     page.keyboard.press("Escape")
-    cell = matrix_cell(page, NAMESPACE, GITLAB)
-    expect(cell).to_have_attribute("aria-label", re.compile("critical: missing.*, acknowledged"))
+    cell = matrix_cell(page, NAMESPACE, HARBOR)
+    expect(cell).to_have_attribute("aria-label", re.compile("critical: rejected.*, acknowledged"))
 
     cell.click()
     drawer(page).get_by_role("button", name="End now").press("Enter")
@@ -71,7 +72,7 @@ def test_a_form_that_says_too_little_keeps_what_was_typed(visit: Visits) -> None
     visit.expects("422")
     page = visit()
     page.goto("/")
-    found = open_drawer(page, NAMESPACE, GITLAB)
+    found = open_drawer(page, NAMESPACE, HARBOR)
     found.get_by_role("link", name="Acknowledge or snooze").click()
     found.get_by_label("Why").fill("Until the audit is over.")
     found.get_by_label("until a date").check()
@@ -84,14 +85,14 @@ def test_a_form_that_says_too_little_keeps_what_was_typed(visit: Visits) -> None
 
 def test_a_cause_opens_by_keyboard_and_leads_to_its_cells(visit: Visits) -> None:
     page = visit()
-    page.goto(f"/findings/?credential={GITLAB}")
+    page.goto(f"/findings/?credential={HARBOR}")
     cause = page.locator(".causes > li").first
     cause.locator("summary").press("Enter")
 
     expect(cause.locator(".found > li").first).to_be_visible()
-    cause.locator(f'a[data-drawer][href*="/{NAMESPACE}/"]').first.press("Enter")
+    cause.locator(".found a[data-drawer]").first.press("Enter")
 
-    expect(drawer(page).locator(".verdict")).to_contain_text("Missing here")
+    expect(drawer(page).locator(".verdict")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page).to_have_url(re.compile(r"/findings/\?credential="))
 

@@ -56,7 +56,8 @@ def _waiting(cluster: DemoApi) -> int:
 
 def _reads_missing(page: Page) -> bool:
     page.goto(cell_url(HERE, GITLAB))
-    return "Missing here" in page.locator(".verdict").inner_text()
+    # A scan between the end of the old Pods and the new ones sees nothing that needs it, and there is no cell.
+    return any("Missing here" in told for told in page.locator(".verdict").all_inner_texts())
 
 
 @pytest.mark.parametrize("user", [OPERATOR, OWNER])
