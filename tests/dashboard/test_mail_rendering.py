@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from dashboard.mail.layout import LONGEST_SENTENCE, clean
 from dashboard.mail.rendering import LARGEST_HTML, render_report
 from dashboard.reports.report import (
     ClusterReport,
@@ -388,17 +387,3 @@ def test_the_ways_out_are_there_and_only_those_that_exist() -> None:
     assert f"{HOME}unsubscribe/abc/" in Reader(both.html).links
     assert "nsubscribe" not in neither.text + neither.html
     assert "Change how often" not in neither.text + neither.html
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("plain", "plain"),
-        ("two\nlines\tand\r\nmore", "two lines and more"),
-        ("\u202egnirts", "gnirts"),
-        ("x" * 10_000, "x" * (LONGEST_SENTENCE - 1) + "…"),
-        ("\x00\x01\x02", ""),
-    ],
-)
-def test_words_of_others_are_one_printable_line(text: str, expected: str) -> None:
-    assert clean(text) == expected

@@ -17,6 +17,7 @@ from django.utils import timezone
 from dashboard import readiness, shell
 from scanner.models import Cluster, Scan
 from tests import factories
+from tests.rig.sockets import watch_sockets
 
 pytestmark = pytest.mark.django_db
 
@@ -246,27 +247,14 @@ class TestTheBrokerQuestion:
     def test_it_is_tried_once_and_no_step_waits_longer_than_a_fifth_of_a_second(
         self, broker: shell.Broker, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        connect, settimeout = socket.socket.connect, socket.socket.settimeout
-        tries: list[Any] = []
-        patience: list[float | None] = []
-
-        def counted(of: socket.socket, address: Any) -> None:
-            tries.append(address)
-            connect(of, address)
-
-        def told(of: socket.socket, seconds: float | None) -> None:
-            patience.append(seconds)
-            settimeout(of, seconds)
-
         with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
             settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-            monkeypatch.setattr(socket.socket, "connect", counted)
-            monkeypatch.setattr(socket.socket, "settimeout", told)
+            asked = watch_sockets(monkeypatch)
 
             assert broker.is_up() is False
 
-        assert len(tries) == 1
-        assert set(patience) == {0.2}
+        assert len(asked.tries) == 1
+        assert set(asked.patience) == {0.2}
 
 
 @pytest.mark.usefixtures("broker_up")

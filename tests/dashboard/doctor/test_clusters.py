@@ -28,6 +28,23 @@ READER = [
     {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["rolebindings"], "verbs": ["list"]},
 ]
 
+
+def kubeconfig(folder: Path, cluster: dict[str, str], user: dict[str, str]) -> Path:
+    """A file with one context, of `cluster` and `user`."""
+    path = folder / "kubeconfig"
+    path.write_text(
+        json.dumps(
+            {
+                "clusters": [{"name": "x", "cluster": cluster}],
+                "users": [{"name": "x", "user": user}],
+                "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+                "current-context": "x",
+            }
+        )
+    )
+    return path
+
+
 pytestmark = pytest.mark.django_db
 
 
@@ -88,14 +105,7 @@ class TestClusters:
 
     def test_one_that_does_not_answer_says_where_it_was_looked_for(self, tmp_path: Path) -> None:
         port = free_port()
-        config = {
-            "clusters": [{"name": "x", "cluster": {"server": f"https://127.0.0.1:{port}"}}],
-            "users": [{"name": "x", "user": {"token": PASSWORD}}],
-            "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-            "current-context": "x",
-        }
-        path = tmp_path / "kubeconfig"
-        path.write_text(json.dumps(config))
+        path = kubeconfig(tmp_path, {"server": f"https://127.0.0.1:{port}"}, {"token": PASSWORD})
         factories.cluster(kubeconfig=str(path), scanned_at=timezone.now())
 
         assert Level.PROBLEM in levels("cluster prod-eu")
@@ -113,14 +123,7 @@ class TestClusters:
         self, apiserver: KubeApiServer, tmp_path: Path, user: dict[str, str], authority: str | None, told: str
     ) -> None:
         file = CertificateAuthority(tmp_path).ca_file if authority else apiserver.ca_file
-        config = {
-            "clusters": [{"name": "x", "cluster": {"server": apiserver.url, "certificate-authority": str(file)}}],
-            "users": [{"name": "x", "user": user}],
-            "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-            "current-context": "x",
-        }
-        path = tmp_path / "kubeconfig"
-        path.write_text(json.dumps(config))
+        path = kubeconfig(tmp_path, {"server": apiserver.url, "certificate-authority": str(file)}, user)
         factories.cluster(kubeconfig=str(path), scanned_at=timezone.now())
 
         assert Level.PROBLEM in levels("cluster prod-eu")

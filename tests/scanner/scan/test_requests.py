@@ -15,6 +15,7 @@ from scanner import tasks
 from scanner.models import Cluster, Namespace
 from scanner.scan import request_scan
 from tests.rig.process import free_port
+from tests.rig.sockets import watch_sockets
 from tests.rig.valkey import ValkeyServer
 from tests.scanner.scan.builders import scan_all
 
@@ -43,26 +44,13 @@ def test_a_request_for_a_scan_does_not_wait_for_a_broker_that_is_down(
     monkeypatch.setattr(scanning, "current_app", app)
     scan_all(cluster)
     row = Namespace.objects.get(name="team-a")
-    connect, settimeout = socket.socket.connect, socket.socket.settimeout
-    tries: list[Any] = []
-    patience: list[float | None] = []
-
-    def counted(of: socket.socket, address: Any) -> None:
-        tries.append(address)
-        connect(of, address)
-
-    def told(of: socket.socket, seconds: float | None) -> None:
-        patience.append(seconds)
-        settimeout(of, seconds)
-
-    monkeypatch.setattr(socket.socket, "connect", counted)
-    monkeypatch.setattr(socket.socket, "settimeout", told)
+    asked = watch_sockets(monkeypatch)
     for ask in (lambda: request_scan(row), lambda: scanning.request_cluster_scan(cluster)):
-        tries.clear()
+        asked.tries.clear()
         assert ask() is False
-        assert len(tries) == 1
-    assert patience
-    assert all(seconds is not None and seconds <= 1 for seconds in patience), "no step of it waits longer"
+        assert len(asked.tries) == 1
+    assert asked.patience
+    assert all(seconds is not None and seconds <= 1 for seconds in asked.patience), "no step of it waits longer"
     assert row in Namespace.objects.due(timezone.now()), "the scan follows all the same"
     assert cluster in Cluster.objects.due(timezone.now())
 
