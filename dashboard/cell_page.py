@@ -172,7 +172,7 @@ class CellPage:
     def what_to_do(self) -> str:
         """For a cell that is not well, and that no new pull Secret puts right; "" where nothing can be said."""
         if self.cell.reason == "too-many" and not self.is_stale:
-            return drawer.TOO_MANY
+            return drawer.too_many(self.cell.details)
         if not self.is_hurt or self.is_stale or self._is_curable or not self.findings:
             return ""
         worst = self.findings[0]

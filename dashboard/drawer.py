@@ -68,10 +68,6 @@ HEADLINES: Final[Mapping[str, str]] = {
     "unreachable": "Could not be asked",
     "too-many": f"More than {MOST_CELLS} credentials or {MOST_FINDINGS:,} findings here: the others are not shown",
 }
-TOO_MANY: Final = (
-    "The worst are shown, and how the others are is not known. Delete the Secrets that nothing needs, or let more than "
-    "one Namespace have them: the next scan shows what is left."
-)
 
 
 #: What a check says better than the reason of its finding: a Secret that does not fit is not one that cannot be read.
@@ -257,6 +253,17 @@ def places(findings: Iterable[FindingRow]) -> tuple[tuple[str, str], ...]:
 
 def elsewhere_count(findings: Iterable[FindingRow]) -> int:
     return max((int(finding.details.get("elsewhere_count") or 0) for finding in findings), default=0)
+
+
+def too_many(details: Mapping[str, Any]) -> str:
+    """What the cell that stands for those not shown says: how many there are, as `verdict` counted them, and what to
+    do."""
+    counted = [f"{number:,} {what}" for what in ("cells", "findings") if isinstance(number := details.get(what), int)]
+    whole = f"It has {' and '.join(counted)}. " if counted else ""
+    return (
+        f"{whole}The worst are shown, and how the others are is not known. Delete the Secrets that nothing needs, or "
+        "let more than one Namespace have them: the next scan shows what is left."
+    )
 
 
 def look_commands(*, namespace: str, secret: str, pods: Sequence[str], accounts: Sequence[str]) -> tuple[str, ...]:

@@ -356,10 +356,12 @@ def test_the_headline_says_when_a_credential_ends_and_not_since_when_that_is_kno
 
 @page_test
 def test_what_stands_for_more_than_is_shown_says_what_to_do(ada: Client, namespace: Namespace) -> None:
-    factories.cell(namespace, "others", "unknown too-many")
+    counted = {"cells": 812, "findings": 3120}
+    factories.cell(namespace, "others", {"status": "unknown", "reason": "too-many", "details": counted})
 
     told = text(ada.get("/n/prod-eu/team-vision/cells/others/"))
 
     assert "Others, not shown" in told
     assert "More than 500 credentials or 2,000 findings here" in told
+    assert "It has 812 cells and 3,120 findings." in told
     assert "Delete the Secrets that nothing needs" in told

@@ -305,10 +305,11 @@ def test_of_more_cells_than_a_namespace_may_have_the_worst_are_shown_and_the_oth
     linked = [pull_secret(f"s{number}", f"r{number}.example.com") for number in range(3)]
     objects = [*linked, account("s0", "s1", "s2"), pod("app", "z.example.com/x", message=REFUSED)]
 
-    shown = [(cell.status, cell.reason) for cell in verdict(*objects).cells]
+    shown = verdict(*objects).cells
 
-    assert [status for status, _ in shown] == [Status.CRITICAL, Status.OK, Status.UNKNOWN]
-    assert shown[-1] == (Status.UNKNOWN, "too-many")
+    assert [cell.status for cell in shown] == [Status.CRITICAL, Status.OK, Status.UNKNOWN]
+    assert shown[-1].reason == "too-many"
+    assert shown[-1].details["cells"] == 3
 
 
 def test_a_namespace_that_is_well_but_for_what_is_not_shown_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
